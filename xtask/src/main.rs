@@ -1,0 +1,2 @@
+//! The own commands of this project.
+fn main() {}
