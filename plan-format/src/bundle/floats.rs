@@ -1,0 +1,50 @@
+//! Little-endian numbers at any alignment.
+
+/// A row of f32 in a bundle, read in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floats<'a>(&'a [[u8; 4]]);
+
+impl<'a> Floats<'a> {
+    /// The numbers in `bytes`; a remainder of less than four bytes is left out.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes.as_chunks().0)
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Number `index`; `None` past the end.
+    pub fn get(&self, index: usize) -> Option<f32> {
+        self.0.get(index).copied().map(f32::from_le_bytes)
+    }
+
+    /// The numbers in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = f32> + Clone + use<'a> {
+        self.0.iter().copied().map(f32::from_le_bytes)
+    }
+
+    /// Row `row` of a matrix with `columns` columns.
+    ///
+    /// # Panics
+    /// If there is no such row, as a slice would.
+    pub(crate) fn row(&self, row: usize, columns: usize) -> Self {
+        Self(&self.0[row * columns..][..columns])
+    }
+}
+
+impl<'a> IntoIterator for Floats<'a> {
+    type Item = f32;
+    type IntoIter =
+        core::iter::Map<core::iter::Copied<core::slice::Iter<'a, [u8; 4]>>, fn([u8; 4]) -> f32>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().copied().map(f32::from_le_bytes)
+    }
+}

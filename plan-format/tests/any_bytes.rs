@@ -1,0 +1,340 @@
+//! Damaged and arbitrary bytes: errors, never panics; what is written reads back.
+
+mod random_model;
+
+use chord_plan::bundle::{BundleError, LayerPart, Norm, NormPart, Section, WriteError};
+use chord_plan::manifest::LayerKind;
+use chord_plan::plan::{EncodeError, PlanError, PlanHeader};
+use chord_plan::{Bundle, BundleWriter, Manifest, Palette, Plan, plan};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use random_model::Random;
+
+fn model(seed: u64) -> (Manifest, Vec<u8>) {
+    let mut random = Random(seed);
+    let manifest = random_model::manifest(&mut random);
+    let bytes = random_model::bundle(&manifest, &mut random);
+    (manifest, bytes)
+}
+
+/// Makes the fingerprint fit the rest again.
+fn reseal(bytes: &mut [u8]) {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::new()
+        .chain_update(&bytes[..16])
+        .chain_update(&bytes[48..])
+        .finalize();
+    bytes[16..48].copy_from_slice(&digest);
+}
+
+/// Reads everything that a bundle gives access to.
+fn touch(bundle: &Bundle<'_>) -> usize {
+    let manifest = bundle.manifest();
+    let shape = manifest.shape();
+    let items = (0..shape.items as usize).map(|i| {
+        std::hint::black_box(bundle.item_range(i));
+        bundle.item_codes(i).len()
+    });
+    let positions = (0..shape.positions.into()).map(|p| bundle.position(p).iter().count());
+    let layers = (0..manifest.layer_count()).map(|i| {
+        let view = bundle.layer(i);
+        (0..view.layer().outputs)
+            .map(|c| {
+                std::hint::black_box((view.range(c), view.bias(c)));
+                view.codes(c).len()
+            })
+            .sum::<usize>()
+    });
+    let norms = (0..shape.blocks)
+        .flat_map(|b| [Norm::Attention(b), Norm::FeedForward(b)])
+        .chain([Norm::Final])
+        .map(|norm| bundle.norm(norm).0.len() + bundle.norm(norm).1.len());
+    items.sum::<usize>() + positions.sum::<usize>() + layers.sum::<usize>() + norms.sum::<usize>()
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
+        let _ = Bundle::parse(&bytes);
+        let _ = Plan::parse(&bytes);
+    }
+
+    /// Past the checks that arbitrary bytes fail at once: a good start, a damaged middle, a fitting length.
+    #[test]
+    fn damaged_bundles_never_panic(
+        seed: u64,
+        damage in vec((0usize..200, any::<u8>()), 1..6),
+        grow in -20isize..20,
+        seal: bool,
+    ) {
+        let (_, mut bytes) = model(seed);
+        for (place, byte) in damage {
+            let place = place % bytes.len();
+            bytes[place] = byte;
+        }
+        bytes.resize(bytes.len().saturating_add_signed(grow), 0);
+        let len = bytes.len() as u32;
+        if seal && bytes.len() >= 48 {
+            bytes[8..12].copy_from_slice(&len.to_le_bytes());
+            reseal(&mut bytes);
+        }
+        for bundle in [Bundle::parse(&bytes), Bundle::parse_trusted(&bytes)].into_iter().flatten() {
+            touch(&bundle);
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back(seed: u64) {
+        let (manifest, bytes) = model(seed);
+        let mut unaligned = vec![0; bytes.len() + 1];
+        unaligned[1..].copy_from_slice(&bytes);
+        let bundle = Bundle::parse(&unaligned[1..]).unwrap();
+        prop_assert_eq!(bundle.manifest(), &manifest);
+        touch(&bundle);
+        // The same generator again gives the numbers that were written.
+        let mut random = Random(seed);
+        random_model::manifest(&mut random);
+        prop_assert_eq!(&random_model::bundle(&manifest, &mut random), &bytes);
+        let shape = manifest.shape();
+        let channels: usize = manifest.layers().map(|layer| layer.outputs).sum();
+        prop_assert_eq!(channels, manifest.channels());
+        let mut next = 0;
+        for (i, layer) in manifest.layers().enumerate() {
+            prop_assert_eq!(layer.first_channel, next);
+            prop_assert_eq!(manifest.layer(i), Some(layer));
+            prop_assert_eq!(bundle.layer(i).all_codes().len(), layer.inputs * layer.outputs);
+            next += layer.outputs;
+        }
+        prop_assert_eq!(manifest.layer(6 * usize::from(shape.blocks)), None);
+    }
+
+    #[test]
+    fn plans_read_back(
+        model: [u8; 8],
+        sequence: u32,
+        budget: u16,
+        codes in vec(0u8..4, 0..50),
+    ) {
+        let channels = codes.len() as u32;
+        let header = PlanHeader { model: chord_plan::bundle::ModelId(model), sequence, budget, channels };
+        let bytes = random_model::encode(&header, &codes);
+        let plan = Plan::parse(&bytes).unwrap();
+        prop_assert_eq!(plan.header(), &header);
+        prop_assert_eq!(plan.codes().collect::<Vec<_>>(), codes.clone());
+        for (i, &code) in codes.iter().enumerate() {
+            prop_assert_eq!(plan.code(i), Some(code));
+        }
+        prop_assert_eq!(plan.code(codes.len()), None);
+    }
+}
+
+#[test]
+fn every_truncation_and_every_flipped_bit_of_a_bundle_is_an_error() {
+    let (_, bytes) = model(3);
+    for len in 0..bytes.len() {
+        assert!(Bundle::parse(&bytes[..len]).is_err(), "{len}");
+        assert!(Bundle::parse_trusted(&bytes[..len]).is_err(), "{len}");
+    }
+    let mut damaged = bytes.clone();
+    for bit in 0..8 * bytes.len() {
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(Bundle::parse(&damaged).is_err(), "bit {bit}");
+        damaged[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn every_truncation_and_every_flipped_bit_of_a_plan_is_an_error() {
+    let (_, bundle) = model(3);
+    let bytes = random_model::plan(&Bundle::parse(&bundle).unwrap(), 70_000, &mut Random(4));
+    for len in 0..bytes.len() {
+        assert!(Plan::parse(&bytes[..len]).is_err(), "{len}");
+    }
+    let mut damaged = bytes.clone();
+    for bit in 0..8 * bytes.len() {
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(Plan::parse(&damaged).is_err(), "bit {bit}");
+        damaged[bit / 8] ^= 1 << (bit % 8);
+    }
+    damaged.push(0);
+    assert!(Plan::parse(&damaged).is_err());
+}
+
+#[test]
+fn errors_say_where() {
+    let (manifest, bytes) = model(3);
+    let (first, len) = random_model::section_lengths(&manifest)[0];
+    assert_eq!((first, (64 + len) % 16 != 0), (Section::ItemCodes, true));
+    // Behind the manifest of 16 bytes come the item codes, then a gap.
+    let broken = |place: usize, with: &[u8]| {
+        let mut bytes = bytes.clone();
+        bytes[place..][..with.len()].copy_from_slice(with);
+        reseal(&mut bytes);
+        Bundle::parse(&bytes).unwrap_err()
+    };
+    assert_eq!(broken(0, b"CHRX"), BundleError::Magic(*b"CHRX"));
+    assert_eq!(broken(4, &[2, 0]), BundleError::Version(2));
+    assert_eq!(broken(6, &[129, 0]), BundleError::ManifestLength(129));
+    assert_eq!(broken(12, &[1]), BundleError::Reserved);
+    assert_eq!(broken(48, &[1]), BundleError::ManifestEncoding);
+    assert_eq!(broken(79, &[1]), BundleError::Gap { offset: 79 });
+    assert!(matches!(broken(49, &[0]), BundleError::Manifest(_)));
+    assert!(matches!(
+        broken(49, &[bytes[49] + 16]),
+        BundleError::Sections { .. }
+    ));
+    let ranges = (64 + len).next_multiple_of(16);
+    let section = Section::ItemRanges;
+    assert_eq!(
+        broken(ranges, &[0; 4]),
+        BundleError::Number { section, index: 0 }
+    );
+    let last = bytes.len() - 4;
+    let section = Section::Norm(Norm::Final, NormPart::Beta);
+    let index = usize::from(manifest.shape().dim) - 1;
+    assert_eq!(
+        broken(last, &f32::NAN.to_le_bytes()),
+        BundleError::Number { section, index }
+    );
+}
+
+#[test]
+fn the_writer_refuses_what_the_reader_would() {
+    let (manifest, bytes) = model(3);
+    let mut buffer = vec![0; bytes.len()];
+    let mut short = vec![0; bytes.len() - 1];
+    assert!(matches!(
+        BundleWriter::new(&manifest, &mut short),
+        Err(WriteError::BufferLength { .. })
+    ));
+    let mut writer = BundleWriter::new(&manifest, &mut buffer).unwrap();
+    let section = Section::ItemRanges;
+    let items = manifest.shape().items as usize;
+    let mut ranges = vec![1.0; items];
+    ranges[items - 1] = 0.0;
+    assert_eq!(
+        writer.floats(section, &ranges),
+        Err(WriteError::Number {
+            section,
+            index: items - 1
+        })
+    );
+    assert_eq!(
+        writer.floats(section, &[1.0; 99]),
+        Err(WriteError::SectionLength {
+            section,
+            expected: items,
+            found: 99
+        })
+    );
+    assert_eq!(
+        writer.codes(section, &[1]),
+        Err(WriteError::ElementType { section })
+    );
+    ranges[items - 1] = 1.0;
+    writer.floats(section, &ranges).unwrap();
+    assert_eq!(
+        writer.floats(section, &ranges),
+        Err(WriteError::Repeated { section })
+    );
+    let name = chord_plan::manifest::LayerName {
+        block: 16,
+        kind: LayerKind::Key,
+    };
+    let section = Section::Layer(name, LayerPart::Codes);
+    assert_eq!(
+        writer.codes(section, &[]),
+        Err(WriteError::NoSuchSection { section })
+    );
+    assert_eq!(section.to_string(), "block16.key codes");
+    let missing = WriteError::Missing {
+        section: Section::ItemCodes,
+    };
+    assert_eq!(writer.finish(), Err(missing));
+}
+
+#[test]
+fn a_plan_is_checked_against_its_bundle() {
+    let (mut manifest, _) = model(3);
+    manifest.palette = Palette::new([2, 4, 255, 255]).unwrap();
+    let bytes = random_model::bundle(&manifest, &mut Random(1));
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let n = manifest.channels();
+    let header = PlanHeader {
+        model: bundle.model(),
+        sequence: 1,
+        budget: 2000,
+        channels: n as u32,
+    };
+    let check = |header, codes: &[u8]| {
+        let bytes = random_model::encode(&header, codes);
+        Plan::parse(&bytes).unwrap().check_against(&bundle)
+    };
+    let mut codes = vec![0; n];
+    assert_eq!(check(header, &codes), Ok(()));
+    codes[n - 1] = 2;
+    assert_eq!(
+        check(header, &codes),
+        Err(PlanError::Code {
+            channel: n - 1,
+            code: 2
+        })
+    );
+    codes[n - 1] = 1;
+    let other = chord_plan::bundle::ModelId([0; 8]);
+    let error = PlanError::Model {
+        plan: other,
+        bundle: bundle.model(),
+    };
+    assert_eq!(
+        check(
+            PlanHeader {
+                model: other,
+                ..header
+            },
+            &codes
+        ),
+        Err(error)
+    );
+    let error = PlanError::Channels {
+        plan: n as u32 - 1,
+        bundle: n,
+    };
+    assert_eq!(
+        check(
+            PlanHeader {
+                channels: n as u32 - 1,
+                ..header
+            },
+            &codes[1..]
+        ),
+        Err(error)
+    );
+
+    let all_wide = random_model::encode(&header, &vec![1; n]);
+    assert_eq!(
+        Plan::parse(&all_wide).unwrap().kept_bits(&manifest),
+        4 * manifest.quantised_weights()
+    );
+
+    let mut out = [0; 8];
+    assert_eq!(
+        plan::encode(&header, &codes[1..], &mut out),
+        Err(EncodeError::Channels {
+            header: n as u32,
+            codes: n - 1
+        })
+    );
+    assert!(matches!(
+        plan::encode(&header, &codes, &mut out),
+        Err(EncodeError::BufferTooSmall { found: 8, .. })
+    ));
+    codes[0] = 4;
+    assert_eq!(
+        plan::encode(&header, &codes, &mut out),
+        Err(EncodeError::Code {
+            channel: 0,
+            code: 4
+        })
+    );
+}

@@ -1,0 +1,158 @@
+//! Random models, plans and histories from a seed: the same bytes on every machine.
+//!
+//! The tests of the other crates include this file by its path.
+#![allow(dead_code)] // Each test uses its part.
+
+use chord_plan::bundle::{LayerPart, NormPart, Section};
+use chord_plan::manifest::{Activation, Architecture, SasRecShape};
+use chord_plan::plan::{self, PlanHeader};
+use chord_plan::{Bundle, BundleWriter, Manifest, Palette};
+
+/// SplitMix64.
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next 64 bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// In `0..n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    /// In `-1.0..1.0`, a multiple of 2^-23.
+    pub fn signed(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+/// A manifest with small random sizes.
+pub fn manifest(random: &mut Random) -> Manifest {
+    let heads = 1 + random.below(3);
+    let palettes = [
+        [0, 2, 4, 8],
+        [2, 4, 8, 255],
+        [0, 4, 255, 255],
+        [8, 255, 255, 255],
+    ];
+    let shape = SasRecShape {
+        items: 1 + random.below(20) as u32,
+        positions: 1 + random.below(6) as u16,
+        dim: (heads * (1 + random.below(5))) as u16,
+        inner: 1 + random.below(17) as u16,
+        blocks: 1 + random.below(3) as u8,
+        heads: heads as u8,
+        activation: [Activation::Relu, Activation::Gelu][random.below(2)],
+        norm_epsilon: 1e-5,
+    };
+    sasrec(shape, palettes[random.below(palettes.len())])
+}
+
+/// A SASRec manifest.
+pub fn sasrec(shape: SasRecShape, palette: [u8; 4]) -> Manifest {
+    let palette = Palette::new(palette).expect("a palette of the tests is valid");
+    Manifest {
+        architecture: Architecture::SasRec(shape),
+        palette,
+    }
+}
+
+/// A bundle with random weights.
+pub fn bundle(manifest: &Manifest, random: &mut Random) -> Vec<u8> {
+    let mut bytes = vec![0; manifest.bundle_len().expect("the manifest is valid")];
+    let layout = section_lengths(manifest);
+    let mut writer = BundleWriter::new(manifest, &mut bytes).expect("the buffer fits");
+    for (section, len) in layout {
+        let mut numbers = |centre: f32, spread: f32| -> Vec<f32> {
+            (0..len)
+                .map(|_| centre + spread * random.signed())
+                .collect()
+        };
+        let numbers = match section {
+            Section::ItemCodes | Section::Layer(_, LayerPart::Codes) => {
+                let codes: Vec<i8> = (0..len).map(|_| random.next() as i8).collect();
+                writer.codes(section, &codes).expect("the section fits");
+                continue;
+            }
+            Section::ItemRanges | Section::Layer(_, LayerPart::Ranges) => numbers(0.5, 0.4),
+            Section::Norm(_, NormPart::Gamma) => numbers(1.0, 0.5),
+            Section::Positions | Section::Norm(..) | Section::Layer(..) => numbers(0.0, 0.2),
+        };
+        writer.floats(section, &numbers).expect("the section fits");
+    }
+    writer.finish().expect("all sections are written");
+    bytes
+}
+
+/// Sections and their numbers of elements.
+pub fn section_lengths(manifest: &Manifest) -> Vec<(Section, usize)> {
+    let shape = manifest.shape();
+    let dim = usize::from(shape.dim);
+    let len = |section| match section {
+        Section::ItemCodes => shape.items as usize * dim,
+        Section::ItemRanges => shape.items as usize,
+        Section::Positions => usize::from(shape.positions) * dim,
+        Section::Norm(..) => dim,
+        Section::Layer(name, part) => {
+            let layer = manifest
+                .layers()
+                .find(|layer| layer.name == name)
+                .expect("a layer");
+            if part == LayerPart::Codes {
+                layer.inputs * layer.outputs
+            } else {
+                layer.outputs
+            }
+        }
+    };
+    Section::all(shape.blocks)
+        .map(|section| (section, len(section)))
+        .collect()
+}
+
+/// A plan for `bundle` with random codes of its palette.
+pub fn plan(bundle: &Bundle<'_>, sequence: u32, random: &mut Random) -> Vec<u8> {
+    let manifest = bundle.manifest();
+    let used = manifest.palette.widths().len();
+    let codes: Vec<u8> = (0..manifest.channels())
+        .map(|_| random.below(used) as u8)
+        .collect();
+    let kept: u64 = manifest.layers().fold(0, |kept, layer| {
+        let codes = &codes[layer.first_channel..][..layer.outputs];
+        let bits = codes
+            .iter()
+            .map(|&code| u64::from(manifest.palette.bits(code).unwrap()));
+        kept + bits.sum::<u64>() * layer.inputs as u64
+    });
+    let budget = (kept * 1000).div_ceil(manifest.quantised_weights()) as u16;
+    let channels = codes.len() as u32;
+    encode(
+        &PlanHeader {
+            model: bundle.model(),
+            sequence,
+            budget,
+            channels,
+        },
+        &codes,
+    )
+}
+
+/// A plan's bytes.
+pub fn encode(header: &PlanHeader, codes: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; plan::encoded_len(header).expect("the plan fits in memory")];
+    let len = plan::encode(header, codes, &mut bytes).expect("the codes are valid");
+    assert_eq!(len, bytes.len());
+    bytes
+}
+
+/// Random item rows.
+pub fn items(len: usize, bundle: &Bundle<'_>, random: &mut Random) -> Vec<u32> {
+    let items = bundle.manifest().shape().items as usize;
+    (0..len).map(|_| random.below(items) as u32).collect()
+}
