@@ -95,14 +95,8 @@ pub enum LayerKind {
 
 impl LayerKind {
     /// The layers of a block in bundle order.
-    pub const ALL: [Self; 6] = [
-        Self::Query,
-        Self::Key,
-        Self::Value,
-        Self::Output,
-        Self::Expand,
-        Self::Contract,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Query, Self::Key, Self::Value, Self::Output, Self::Expand, Self::Contract];
 
     /// Its name as in `block0.query`.
     pub const fn name(self) -> &'static str {
@@ -176,10 +170,7 @@ impl Manifest {
             }
         }
         if !shape.dim.is_multiple_of(shape.heads.into()) {
-            return Err(ManifestError::Heads {
-                dim: shape.dim,
-                heads: shape.heads,
-            });
+            return Err(ManifestError::Heads { dim: shape.dim, heads: shape.heads });
         }
         if !(shape.norm_epsilon.is_finite() && shape.norm_epsilon > 0.0) {
             return Err(ManifestError::NormEpsilon(shape.norm_epsilon));
@@ -226,15 +217,7 @@ impl Manifest {
             _ => position * dim,
         };
         let first_channel = block * self.block_channels() + before;
-        Layer {
-            name: LayerName {
-                block: block as u8,
-                kind,
-            },
-            inputs,
-            outputs,
-            first_channel,
-        }
+        Layer { name: LayerName { block: block as u8, kind }, inputs, outputs, first_channel }
     }
 
     fn block_channels(&self) -> usize {
@@ -248,9 +231,7 @@ impl Manifest {
 
     /// Weights of all quantised layers.
     pub fn quantised_weights(&self) -> u64 {
-        self.layers()
-            .map(|layer| layer.inputs as u64 * layer.outputs as u64)
-            .sum()
+        self.layers().map(|layer| layer.inputs as u64 * layer.outputs as u64).sum()
     }
 }
 

@@ -19,11 +19,7 @@ impl Palette {
     /// `None` if the entries are anything else or all unused.
     pub const fn new(entries: [u8; 4]) -> Option<Self> {
         let palette = Self(entries);
-        if palette.is_valid() {
-            Some(palette)
-        } else {
-            None
-        }
+        if palette.is_valid() { Some(palette) } else { None }
     }
 
     /// Whether the entries are what [`new`](Self::new) accepts; a decoded palette may hold anything.
@@ -33,8 +29,7 @@ impl Palette {
         while i < e.len() {
             let known = matches!(e[i], 0 | 2 | 4 | 8) || (e[i] == Self::UNUSED && i > 0);
             // Increasing, or both unused.
-            let ordered =
-                i == 0 || e[i - 1] < e[i] || e[i - 1] == Self::UNUSED && e[i] == Self::UNUSED;
+            let ordered = i == 0 || e[i - 1] < e[i] || e[i - 1] == Self::UNUSED && e[i] == Self::UNUSED;
             if !known || !ordered {
                 return false;
             }
@@ -61,10 +56,7 @@ impl Palette {
 
     /// Code of a width; `None` if it is not in the palette.
     pub fn code_of(&self, bits: u8) -> Option<u8> {
-        self.widths()
-            .iter()
-            .position(|&b| b == bits)
-            .map(|code| code as u8)
+        self.widths().iter().position(|&b| b == bits).map(|code| code as u8)
     }
 }
 
@@ -80,22 +72,10 @@ mod tests {
 
     #[test]
     fn accepts_increasing_widths_with_unused_at_the_end() {
-        for good in [
-            [0, 2, 4, 8],
-            [2, 4, 8, 255],
-            [8, 255, 255, 255],
-            [0, 8, 255, 255],
-        ] {
+        for good in [[0, 2, 4, 8], [2, 4, 8, 255], [8, 255, 255, 255], [0, 8, 255, 255]] {
             assert!(Palette::new(good).is_some(), "{good:?}");
         }
-        for bad in [
-            [255; 4],
-            [0, 0, 2, 4],
-            [4, 2, 255, 255],
-            [0, 255, 4, 255],
-            [1, 2, 4, 8],
-            [0, 2, 4, 16],
-        ] {
+        for bad in [[255; 4], [0, 0, 2, 4], [4, 2, 255, 255], [0, 255, 4, 255], [1, 2, 4, 8], [0, 2, 4, 16]] {
             assert!(Palette::new(bad).is_none(), "{bad:?}");
         }
     }
@@ -103,13 +83,7 @@ mod tests {
     #[test]
     fn codes_and_bits() {
         let p = Palette::new([2, 8, 255, 255]).unwrap();
-        assert_eq!(
-            [0, 1, 2, 3, 4].map(|c| p.bits(c)),
-            [Some(2), Some(8), None, None, None]
-        );
-        assert_eq!(
-            [0, 2, 8, 255].map(|b| p.code_of(b)),
-            [None, Some(0), Some(1), None]
-        );
+        assert_eq!([0, 1, 2, 3, 4].map(|c| p.bits(c)), [Some(2), Some(8), None, None, None]);
+        assert_eq!([0, 2, 8, 255].map(|b| p.code_of(b)), [None, Some(0), Some(1), None]);
     }
 }

@@ -44,11 +44,7 @@ struct Record {
 
 impl Record {
     fn new(header: &PlanHeader) -> Self {
-        Self {
-            magic: MAGIC,
-            version: VERSION,
-            header: *header,
-        }
+        Self { magic: MAGIC, version: VERSION, header: *header }
     }
 }
 
@@ -71,25 +67,17 @@ pub fn encoded_len(header: &PlanHeader) -> Option<usize> {
 /// `codes` has one code (0..=3) per channel, `header.channels` of them.
 pub fn encode(header: &PlanHeader, codes: &[u8], out: &mut [u8]) -> Result<usize, EncodeError> {
     if header.channels as usize != codes.len() {
-        return Err(EncodeError::Channels {
-            header: header.channels,
-            codes: codes.len(),
-        });
+        return Err(EncodeError::Channels { header: header.channels, codes: codes.len() });
     }
     if let Some(channel) = codes.iter().position(|&code| code > 3) {
-        return Err(EncodeError::Code {
-            channel,
-            code: codes[channel],
-        });
+        return Err(EncodeError::Code { channel, code: codes[channel] });
     }
     let needed = encoded_len(header).unwrap_or(usize::MAX);
     let found = out.len();
     let too_small = EncodeError::BufferTooSmall { needed, found };
     let out = out.get_mut(..needed).ok_or(too_small)?;
     let (body, crc) = out.split_at_mut(needed - CRC_LEN);
-    let start = wire::encode(&Record::new(header), body)
-        .ok_or(too_small)?
-        .len();
+    let start = wire::encode(&Record::new(header), body).ok_or(too_small)?.len();
     for (byte, codes) in body[start..].iter_mut().zip(codes.chunks(4)) {
         *byte = codes.iter().rev().fold(0, |byte, code| byte << 2 | code);
     }
@@ -119,10 +107,7 @@ impl<'a> Plan<'a> {
         let (header, codes) = (record.header, &body[used..]);
         let needed = header.channels.div_ceil(4) as usize;
         if codes.len() != needed {
-            return Err(PlanError::CodesLength {
-                needed,
-                found: codes.len(),
-            });
+            return Err(PlanError::CodesLength { needed, found: codes.len() });
         }
         let used_bits = 2 * (header.channels % 4);
         if used_bits != 0 && codes.last().is_some_and(|last| last >> used_bits != 0) {
@@ -138,16 +123,12 @@ impl<'a> Plan<'a> {
 
     /// Code of a channel, 0..=3; `None` past the last.
     pub fn code(&self, channel: usize) -> Option<u8> {
-        (channel < self.header.channels as usize)
-            .then(|| self.codes[channel / 4] >> (2 * (channel % 4)) & 3)
+        (channel < self.header.channels as usize).then(|| self.codes[channel / 4] >> (2 * (channel % 4)) & 3)
     }
 
     /// The codes of all channels in order.
     pub fn codes(&self) -> impl Iterator<Item = u8> + Clone + use<'a> {
-        let fours = self
-            .codes
-            .iter()
-            .flat_map(|&byte| [0, 2, 4, 6].map(|bit| byte >> bit & 3));
+        let fours = self.codes.iter().flat_map(|&byte| [0, 2, 4, 6].map(|bit| byte >> bit & 3));
         fours.take(self.header.channels as usize)
     }
 
@@ -160,41 +141,27 @@ impl<'a> Plan<'a> {
     pub fn check_against(&self, bundle: &Bundle<'_>) -> Result<(), PlanError> {
         let (plan, expected) = (self.header.model, bundle.model());
         if plan != expected {
-            return Err(PlanError::Model {
-                plan,
-                bundle: expected,
-            });
+            return Err(PlanError::Model { plan, bundle: expected });
         }
         let channels = bundle.manifest().channels();
         if self.header.channels as usize != channels {
-            return Err(PlanError::Channels {
-                plan: self.header.channels,
-                bundle: channels,
-            });
+            return Err(PlanError::Channels { plan: self.header.channels, bundle: channels });
         }
         self.check_codes(&bundle.manifest().palette)
     }
 
     fn check_codes(&self, palette: &Palette) -> Result<(), PlanError> {
-        let bad = self
-            .codes()
-            .enumerate()
-            .find(|&(_, code)| palette.bits(code).is_none());
-        bad.map_or(Ok(()), |(channel, code)| {
-            Err(PlanError::Code { channel, code })
-        })
+        let bad = self.codes().enumerate().find(|&(_, code)| palette.bits(code).is_none());
+        bad.map_or(Ok(()), |(channel, code)| Err(PlanError::Code { channel, code }))
     }
 
     /// Bits of quantised weights that the plan keeps in a model; codes that the palette does not use count 0.
     ///
     /// Over [`Manifest::quantised_weights`] this is the average width that the budget promises.
     pub fn kept_bits(&self, manifest: &Manifest) -> u64 {
-        let inputs = manifest
-            .layers()
-            .flat_map(|layer| core::iter::repeat_n(layer.inputs as u64, layer.outputs));
-        let bits = self
-            .codes()
-            .map(|code| u64::from(manifest.palette.bits(code).unwrap_or(0)));
+        let inputs =
+            manifest.layers().flat_map(|layer| core::iter::repeat_n(layer.inputs as u64, layer.outputs));
+        let bits = self.codes().map(|code| u64::from(manifest.palette.bits(code).unwrap_or(0)));
         inputs.zip(bits).map(|(inputs, bits)| inputs * bits).sum()
     }
 }

@@ -20,10 +20,7 @@ fn model(seed: u64) -> (Manifest, Vec<u8>) {
 /// Makes the fingerprint fit the rest again.
 fn reseal(bytes: &mut [u8]) {
     use sha2::{Digest, Sha256};
-    let digest = Sha256::new()
-        .chain_update(&bytes[..16])
-        .chain_update(&bytes[48..])
-        .finalize();
+    let digest = Sha256::new().chain_update(&bytes[..16]).chain_update(&bytes[48..]).finalize();
     bytes[16..48].copy_from_slice(&digest);
 }
 
@@ -179,23 +176,14 @@ fn errors_say_where() {
     assert_eq!(broken(48, &[1]), BundleError::ManifestEncoding);
     assert_eq!(broken(79, &[1]), BundleError::Gap { offset: 79 });
     assert!(matches!(broken(49, &[0]), BundleError::Manifest(_)));
-    assert!(matches!(
-        broken(49, &[bytes[49] + 16]),
-        BundleError::Sections { .. }
-    ));
+    assert!(matches!(broken(49, &[bytes[49] + 16]), BundleError::Sections { .. }));
     let ranges = (64 + len).next_multiple_of(16);
     let section = Section::ItemRanges;
-    assert_eq!(
-        broken(ranges, &[0; 4]),
-        BundleError::Number { section, index: 0 }
-    );
+    assert_eq!(broken(ranges, &[0; 4]), BundleError::Number { section, index: 0 });
     let last = bytes.len() - 4;
     let section = Section::Norm(Norm::Final, NormPart::Beta);
     let index = usize::from(manifest.shape().dim) - 1;
-    assert_eq!(
-        broken(last, &f32::NAN.to_le_bytes()),
-        BundleError::Number { section, index }
-    );
+    assert_eq!(broken(last, &f32::NAN.to_le_bytes()), BundleError::Number { section, index });
 }
 
 #[test]
@@ -203,53 +191,26 @@ fn the_writer_refuses_what_the_reader_would() {
     let (manifest, bytes) = model(3);
     let mut buffer = vec![0; bytes.len()];
     let mut short = vec![0; bytes.len() - 1];
-    assert!(matches!(
-        BundleWriter::new(&manifest, &mut short),
-        Err(WriteError::BufferLength { .. })
-    ));
+    assert!(matches!(BundleWriter::new(&manifest, &mut short), Err(WriteError::BufferLength { .. })));
     let mut writer = BundleWriter::new(&manifest, &mut buffer).unwrap();
     let section = Section::ItemRanges;
     let items = manifest.shape().items as usize;
     let mut ranges = vec![1.0; items];
     ranges[items - 1] = 0.0;
-    assert_eq!(
-        writer.floats(section, &ranges),
-        Err(WriteError::Number {
-            section,
-            index: items - 1
-        })
-    );
+    assert_eq!(writer.floats(section, &ranges), Err(WriteError::Number { section, index: items - 1 }));
     assert_eq!(
         writer.floats(section, &[1.0; 99]),
-        Err(WriteError::SectionLength {
-            section,
-            expected: items,
-            found: 99
-        })
+        Err(WriteError::SectionLength { section, expected: items, found: 99 })
     );
-    assert_eq!(
-        writer.codes(section, &[1]),
-        Err(WriteError::ElementType { section })
-    );
+    assert_eq!(writer.codes(section, &[1]), Err(WriteError::ElementType { section }));
     ranges[items - 1] = 1.0;
     writer.floats(section, &ranges).unwrap();
-    assert_eq!(
-        writer.floats(section, &ranges),
-        Err(WriteError::Repeated { section })
-    );
-    let name = chord_plan::manifest::LayerName {
-        block: 16,
-        kind: LayerKind::Key,
-    };
+    assert_eq!(writer.floats(section, &ranges), Err(WriteError::Repeated { section }));
+    let name = chord_plan::manifest::LayerName { block: 16, kind: LayerKind::Key };
     let section = Section::Layer(name, LayerPart::Codes);
-    assert_eq!(
-        writer.codes(section, &[]),
-        Err(WriteError::NoSuchSection { section })
-    );
+    assert_eq!(writer.codes(section, &[]), Err(WriteError::NoSuchSection { section }));
     assert_eq!(section.to_string(), "block16.key codes");
-    let missing = WriteError::Missing {
-        section: Section::ItemCodes,
-    };
+    let missing = WriteError::Missing { section: Section::ItemCodes };
     assert_eq!(writer.finish(), Err(missing));
 }
 
@@ -260,12 +221,7 @@ fn a_plan_is_checked_against_its_bundle() {
     let bytes = random_model::bundle(&manifest, &mut Random(1));
     let bundle = Bundle::parse(&bytes).unwrap();
     let n = manifest.channels();
-    let header = PlanHeader {
-        model: bundle.model(),
-        sequence: 1,
-        budget: 2000,
-        channels: n as u32,
-    };
+    let header = PlanHeader { model: bundle.model(), sequence: 1, budget: 2000, channels: n as u32 };
     let check = |header, codes: &[u8]| {
         let bytes = random_model::encode(&header, codes);
         Plan::parse(&bytes).unwrap().check_against(&bundle)
@@ -273,68 +229,26 @@ fn a_plan_is_checked_against_its_bundle() {
     let mut codes = vec![0; n];
     assert_eq!(check(header, &codes), Ok(()));
     codes[n - 1] = 2;
-    assert_eq!(
-        check(header, &codes),
-        Err(PlanError::Code {
-            channel: n - 1,
-            code: 2
-        })
-    );
+    assert_eq!(check(header, &codes), Err(PlanError::Code { channel: n - 1, code: 2 }));
     codes[n - 1] = 1;
     let other = chord_plan::bundle::ModelId([0; 8]);
-    let error = PlanError::Model {
-        plan: other,
-        bundle: bundle.model(),
-    };
-    assert_eq!(
-        check(
-            PlanHeader {
-                model: other,
-                ..header
-            },
-            &codes
-        ),
-        Err(error)
-    );
-    let error = PlanError::Channels {
-        plan: n as u32 - 1,
-        bundle: n,
-    };
-    assert_eq!(
-        check(
-            PlanHeader {
-                channels: n as u32 - 1,
-                ..header
-            },
-            &codes[1..]
-        ),
-        Err(error)
-    );
+    let error = PlanError::Model { plan: other, bundle: bundle.model() };
+    assert_eq!(check(PlanHeader { model: other, ..header }, &codes), Err(error));
+    let error = PlanError::Channels { plan: n as u32 - 1, bundle: n };
+    assert_eq!(check(PlanHeader { channels: n as u32 - 1, ..header }, &codes[1..]), Err(error));
 
     let all_wide = random_model::encode(&header, &vec![1; n]);
-    assert_eq!(
-        Plan::parse(&all_wide).unwrap().kept_bits(&manifest),
-        4 * manifest.quantised_weights()
-    );
+    assert_eq!(Plan::parse(&all_wide).unwrap().kept_bits(&manifest), 4 * manifest.quantised_weights());
 
     let mut out = [0; 8];
     assert_eq!(
         plan::encode(&header, &codes[1..], &mut out),
-        Err(EncodeError::Channels {
-            header: n as u32,
-            codes: n - 1
-        })
+        Err(EncodeError::Channels { header: n as u32, codes: n - 1 })
     );
     assert!(matches!(
         plan::encode(&header, &codes, &mut out),
         Err(EncodeError::BufferTooSmall { found: 8, .. })
     ));
     codes[0] = 4;
-    assert_eq!(
-        plan::encode(&header, &codes, &mut out),
-        Err(EncodeError::Code {
-            channel: 0,
-            code: 4
-        })
-    );
+    assert_eq!(plan::encode(&header, &codes, &mut out), Err(EncodeError::Code { channel: 0, code: 4 }));
 }

@@ -14,9 +14,7 @@ use random_model::Random;
 
 /// The committed file, after a check that `encoded` is what it holds.
 fn golden(name: &str, encoded: &[u8]) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("CHORD_BLESS").is_some() {
         std::fs::write(&path, encoded).unwrap();
     }
@@ -42,10 +40,7 @@ fn bundle() -> &'static [u8] {
     static BUNDLE: OnceLock<Vec<u8>> = OnceLock::new();
     BUNDLE.get_or_init(|| {
         let manifest = random_model::sasrec(shape(), [0, 2, 4, 8]);
-        golden(
-            "bundle_v1.chord",
-            &random_model::bundle(&manifest, &mut Random(1)),
-        )
+        golden("bundle_v1.chord", &random_model::bundle(&manifest, &mut Random(1)))
     })
 }
 
@@ -54,10 +49,7 @@ fn bundle_v1() {
     let bytes = bundle();
     assert_eq!(bytes.len(), 2448);
     // Magic, version 1, manifest of 16 bytes, length, reserved.
-    assert_eq!(
-        &bytes[..16],
-        b"CHRD\x01\x00\x10\x00\x90\x09\x00\x00\x00\x00\x00\x00"
-    );
+    assert_eq!(&bytes[..16], b"CHRD\x01\x00\x10\x00\x90\x09\x00\x00\x00\x00\x00\x00");
     // SASRec, items, positions, dim, inner, blocks, heads, GELU, epsilon, palette; no gap.
     assert_eq!(&bytes[48..56], [0, 12, 6, 8, 12, 2, 2, 1]);
     assert_eq!(&bytes[56..60], 1e-5f32.to_le_bytes());
@@ -76,55 +68,29 @@ fn bundle_v1() {
     assert_eq!(bundle.item_range(11), 0.123_453_856);
     assert_eq!(bundle.position(5).get(7), Some(-0.084_514_335));
     let (gamma, beta) = bundle.norm(Norm::FeedForward(1));
-    assert_eq!(
-        (gamma.get(0), beta.get(7)),
-        (Some(1.180_719_9), Some(-0.134_195_8))
-    );
+    assert_eq!((gamma.get(0), beta.get(7)), (Some(1.180_719_9), Some(-0.134_195_8)));
     let contract = bundle.layer(11);
     assert_eq!(contract.layer().name.to_string(), "block1.contract");
     assert_eq!(contract.layer().first_channel, 96);
-    assert_eq!(
-        contract.codes(7),
-        [107, 17, 79, 113, 35, -93, 5, 45, -23, -128, -39, 78]
-    );
-    assert_eq!(
-        (contract.range(7), contract.bias(7)),
-        (0.154_590_28, 0.146_466_26)
-    );
+    assert_eq!(contract.codes(7), [107, 17, 79, 113, 35, -93, 5, 45, -23, -128, -39, 78]);
+    assert_eq!((contract.range(7), contract.bias(7)), (0.154_590_28, 0.146_466_26));
 }
 
 #[test]
 fn plan_v1() {
     let bundle = bundle();
     let bundle = Bundle::parse(bundle).unwrap();
-    let bytes = golden(
-        "plan_v1.plan",
-        &random_model::plan(&bundle, 300, &mut Random(2)),
-    );
+    let bytes = golden("plan_v1.plan", &random_model::plan(&bundle, 300, &mut Random(2)));
     // Magic, version 1, model, sequence 300, budget 3456, 104 channels.
     assert_eq!(&bytes[..11], b"CP\x01\x18\x48\x9f\x93\x2b\xd1\xd5\x65");
     assert_eq!(&bytes[11..16], [0xac, 0x02, 0x80, 0x1b, 0x68]);
     // Codes, checksum.
-    assert_eq!(
-        (&bytes[16..18], bytes.len()),
-        (&[0x3a, 0xed][..], 16 + 26 + 4)
-    );
+    assert_eq!((&bytes[16..18], bytes.len()), (&[0x3a, 0xed][..], 16 + 26 + 4));
     assert_eq!(&bytes[42..], [0x1b, 0x58, 0x62, 0xb9]);
     let plan = Plan::parse(&bytes).unwrap();
-    let header = PlanHeader {
-        model: bundle.model(),
-        sequence: 300,
-        budget: 3456,
-        channels: 104,
-    };
+    let header = PlanHeader { model: bundle.model(), sequence: 300, budget: 3456, channels: 104 };
     assert_eq!(plan.header(), &header);
-    assert_eq!(
-        plan.codes().take(8).collect::<Vec<_>>(),
-        [2, 2, 3, 0, 1, 3, 2, 3]
-    );
+    assert_eq!(plan.codes().take(8).collect::<Vec<_>>(), [2, 2, 3, 0, 1, 3, 2, 3]);
     plan.check_against(&bundle).unwrap();
-    assert_eq!(
-        (plan.kept_bits(bundle.manifest()) * 1000).div_ceil(896),
-        3456
-    );
+    assert_eq!((plan.kept_bits(bundle.manifest()) * 1000).div_ceil(896), 3456);
 }

@@ -1,2 +1,40 @@
-//! Runtime.
+//! On-device inference of CHORD's mixed-precision recommenders.
+//!
+//! An [`Engine`] reads a frozen model in place, keeps each channel's codes to the width that the user's plan says,
+//! and ranks candidates in one forward pass. It works in an arena that the caller lends it, never allocates and has
+//! no unsafe code. Its results are those of `docs/numerics.md`, bit for bit, on every platform.
+//!
+//! ```
+//! # fn run(bundle: &[u8], plan: &[u8]) -> Result<(), Box<dyn core::error::Error>> {
+//! use chord_plan::{Bundle, Plan};
+//! use chord_runtime::{Engine, Options, Ranked, Requirements};
+//!
+//! let bundle = Bundle::parse(bundle)?;
+//! let plan = Plan::parse(plan)?;
+//! let options = Options::default();
+//! let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
+//! let mut engine = Engine::new(bundle, &plan, &mut arena, options)?;
+//! let mut ranked = [Ranked::default(); 3];
+//! for best in engine.rank(&[4, 8, 15], &[16, 23, 42], &mut ranked)? {
+//!     println!("{} {}", best.item, best.logit);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 #![no_std]
+#![forbid(unsafe_code)]
+
+mod arena;
+mod engine;
+mod error;
+pub mod kernels;
+mod ranking;
+mod requirements;
+mod sasrec;
+mod widths;
+
+pub use engine::Engine;
+pub use error::{Error, List};
+pub use ranking::Ranked;
+pub use requirements::{Options, Requirements};
+pub use widths::Widths;

@@ -41,8 +41,7 @@ impl<'a> Floats<'a> {
 
 impl<'a> IntoIterator for Floats<'a> {
     type Item = f32;
-    type IntoIter =
-        core::iter::Map<core::iter::Copied<core::slice::Iter<'a, [u8; 4]>>, fn([u8; 4]) -> f32>;
+    type IntoIter = core::iter::Map<core::iter::Copied<core::slice::Iter<'a, [u8; 4]>>, fn([u8; 4]) -> f32>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter().copied().map(f32::from_le_bytes)

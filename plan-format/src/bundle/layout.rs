@@ -51,8 +51,7 @@ impl Layout {
         let mut cursor = Cursor(u32::try_from(start).ok()?, shape);
         let mut head = [0; 3];
         for (offset, section) in
-            head.iter_mut()
-                .zip([Section::ItemCodes, Section::ItemRanges, Section::Positions])
+            head.iter_mut().zip([Section::ItemCodes, Section::ItemRanges, Section::Positions])
         {
             *offset = cursor.place(section)?;
         }
@@ -63,23 +62,13 @@ impl Layout {
             *offset = block.place(section)?;
         }
         let block_len = block.0.checked_next_multiple_of(ALIGNMENT)?;
-        cursor.0 = block_len
-            .checked_mul(shape.blocks.into())?
-            .checked_add(blocks)?;
+        cursor.0 = block_len.checked_mul(shape.blocks.into())?.checked_add(blocks)?;
         let mut tail = [0; 2];
         for (offset, part) in tail.iter_mut().zip([NormPart::Gamma, NormPart::Beta]) {
             *offset = cursor.place(Section::Norm(Norm::Final, part))?;
         }
         let total = cursor.0;
-        Some(Self {
-            shape: *shape,
-            head,
-            blocks,
-            in_block,
-            block_len,
-            tail,
-            total,
-        })
+        Some(Self { shape: *shape, head, blocks, in_block, block_len, tail, total })
     }
 
     /// Length of the bundle in bytes.
@@ -126,10 +115,7 @@ mod tests {
             activation: Activation::Gelu,
             norm_epsilon: 1e-5,
         });
-        Manifest {
-            architecture,
-            palette: Palette::DEFAULT,
-        }
+        Manifest { architecture, palette: Palette::DEFAULT }
     }
 
     #[test]
@@ -139,10 +125,7 @@ mod tests {
             let mut end = 48;
             for section in Section::all(blocks) {
                 let place = layout.place(section).unwrap();
-                assert!(
-                    place.start >= end && place.start.is_multiple_of(16),
-                    "{section}"
-                );
+                assert!(place.start >= end && place.start.is_multiple_of(16), "{section}");
                 assert!(end == 48 || place.start - end < 16, "{section}");
                 end = place.end;
             }
@@ -152,10 +135,7 @@ mod tests {
 
     #[test]
     fn lengths_beyond_32_bits_are_an_error() {
-        assert_eq!(
-            Layout::of(&manifest(1 << 24, 4096, 1)),
-            Err(ManifestError::TooLarge)
-        );
+        assert_eq!(Layout::of(&manifest(1 << 24, 4096, 1)), Err(ManifestError::TooLarge));
         assert!(Layout::of(&manifest(1 << 24, 200, 1)).is_ok());
     }
 }

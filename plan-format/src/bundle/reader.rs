@@ -39,10 +39,7 @@ impl<'a> Bundle<'a> {
     /// For warm starts; on wrong data results are wrong, nothing worse.
     pub fn parse_trusted(bytes: &'a [u8]) -> Result<Self, BundleError> {
         let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
-            return Err(BundleError::TooShort {
-                needed: HEADER_LEN,
-                found: bytes.len(),
-            });
+            return Err(BundleError::TooShort { needed: HEADER_LEN, found: bytes.len() });
         };
         let (words, _) = header.as_chunks::<4>();
         if words[0] != MAGIC {
@@ -58,10 +55,7 @@ impl<'a> Bundle<'a> {
         }
         let total = u32::from_le_bytes(words[2]);
         if total as usize != bytes.len() {
-            return Err(BundleError::Length {
-                stated: total,
-                found: bytes.len(),
-            });
+            return Err(BundleError::Length { stated: total, found: bytes.len() });
         }
         if words[3] != [0; 4] {
             return Err(BundleError::Reserved);
@@ -69,27 +63,16 @@ impl<'a> Bundle<'a> {
         let mut fingerprint = Fingerprint([0; 32]);
         fingerprint.0.copy_from_slice(&header[FINGERPRINT]);
 
-        let record = rest
-            .get(..manifest_len.into())
-            .ok_or(BundleError::ManifestEncoding)?;
-        let (manifest, used) =
-            wire::decode::<Manifest>(record).ok_or(BundleError::ManifestEncoding)?;
+        let record = rest.get(..manifest_len.into()).ok_or(BundleError::ManifestEncoding)?;
+        let (manifest, used) = wire::decode::<Manifest>(record).ok_or(BundleError::ManifestEncoding)?;
         if used != record.len() {
             return Err(BundleError::ManifestEncoding);
         }
         let layout = Layout::of(&manifest).map_err(BundleError::Manifest)?;
         if layout.total() != bytes.len() {
-            return Err(BundleError::Sections {
-                needed: layout.total(),
-                found: bytes.len(),
-            });
+            return Err(BundleError::Sections { needed: layout.total(), found: bytes.len() });
         }
-        let bundle = Self {
-            bytes,
-            manifest,
-            layout,
-            fingerprint,
-        };
+        let bundle = Self { bytes, manifest, layout, fingerprint };
         bundle.check_gaps(HEADER_LEN + used)?;
         Ok(bundle)
     }
@@ -98,10 +81,7 @@ impl<'a> Bundle<'a> {
         let mut end = manifest_end;
         for section in Section::all(self.manifest.shape().blocks) {
             let place = self.place(section);
-            if let Some(i) = self.bytes[end..place.start]
-                .iter()
-                .position(|&byte| byte != 0)
-            {
+            if let Some(i) = self.bytes[end..place.start].iter().position(|&byte| byte != 0) {
                 return Err(BundleError::Gap { offset: end + i });
             }
             end = place.end;
@@ -148,8 +128,7 @@ impl<'a> Bundle<'a> {
 
     /// Embedding of position `position` of the window, dim long.
     pub fn position(&self, position: usize) -> Floats<'a> {
-        self.floats(Section::Positions)
-            .row(position, self.manifest.shape().dim.into())
+        self.floats(Section::Positions).row(position, self.manifest.shape().dim.into())
     }
 
     /// Gamma and beta of a layer normalisation, dim long each.
@@ -160,10 +139,7 @@ impl<'a> Bundle<'a> {
 
     /// Quantised layer number `index` of [`Manifest::layers`].
     pub fn layer(&self, index: usize) -> LayerView<'a> {
-        let layer = self
-            .manifest
-            .layer(index)
-            .expect("the model has this layer");
+        let layer = self.manifest.layer(index).expect("the model has this layer");
         LayerView {
             layer,
             codes: self.codes(Section::Layer(layer.name, LayerPart::Codes)),
@@ -181,9 +157,7 @@ impl<'a> Bundle<'a> {
     }
 
     fn place(&self, section: Section) -> Range<usize> {
-        self.layout
-            .place(section)
-            .expect("the model has this block")
+        self.layout.place(section).expect("the model has this block")
     }
 }
 
@@ -235,9 +209,7 @@ impl<'a> LayerView<'a> {
 
 impl fmt::Debug for LayerView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayerView")
-            .field("layer", &self.layer)
-            .finish_non_exhaustive()
+        f.debug_struct("LayerView").field("layer", &self.layer).finish_non_exhaustive()
     }
 }
 
@@ -246,10 +218,7 @@ fn number(floats: Floats<'_>, index: usize) -> f32 {
 }
 
 /// First number that its section does not allow.
-pub(super) fn first_bad_number(
-    section: Section,
-    numbers: impl IntoIterator<Item = f32>,
-) -> Option<usize> {
+pub(super) fn first_bad_number(section: Section, numbers: impl IntoIterator<Item = f32>) -> Option<usize> {
     let bad = |x: f32| match section.holds_ranges() {
         true => !(RANGE_MIN..=RANGE_MAX).contains(&x),
         false => !x.is_finite(),

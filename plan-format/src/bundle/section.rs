@@ -83,9 +83,7 @@ impl Section {
     /// The sections of one block.
     pub(crate) fn of_block(block: u8) -> impl Iterator<Item = Self> {
         let norms = [Norm::Attention(block), Norm::FeedForward(block)].into_iter();
-        let layers = LayerKind::ALL
-            .into_iter()
-            .map(move |kind| LayerName { block, kind });
+        let layers = LayerKind::ALL.into_iter().map(move |kind| LayerName { block, kind });
         norms
             .flat_map(|norm| NORM_PARTS.map(|part| Self::Norm(norm, part)))
             .chain(layers.flat_map(|name| LAYER_PARTS.map(|part| Self::Layer(name, part))))
@@ -100,10 +98,9 @@ impl Section {
             Self::Norm(Norm::Final, part) => (blocks, part as usize),
             Self::Norm(Norm::Attention(block), part) => (block, part as usize),
             Self::Norm(Norm::FeedForward(block), part) => (block, NORM_PARTS.len() + part as usize),
-            Self::Layer(LayerName { block, kind }, part) => (
-                block,
-                NORM_SECTIONS + LAYER_PARTS.len() * kind as usize + part as usize,
-            ),
+            Self::Layer(LayerName { block, kind }, part) => {
+                (block, NORM_SECTIONS + LAYER_PARTS.len() * kind as usize + part as usize)
+            }
         };
         let exists = block < blocks || matches!(self, Self::Norm(Norm::Final, _));
         exists.then(|| HEAD.len() + BLOCK_SECTIONS * usize::from(block) + position)
@@ -128,9 +125,7 @@ impl Section {
             Self::Positions => dim.checked_mul(shape.positions.into()),
             Self::Norm(..) => Some(dim),
             Self::Layer(LayerName { kind, .. }, part) => match (kind, part) {
-                (LayerKind::Expand | LayerKind::Contract, LayerPart::Codes) => {
-                    dim.checked_mul(inner)
-                }
+                (LayerKind::Expand | LayerKind::Contract, LayerPart::Codes) => dim.checked_mul(inner),
                 (_, LayerPart::Codes) => dim.checked_mul(dim),
                 (LayerKind::Expand, _) => Some(inner),
                 _ => Some(dim),
@@ -182,10 +177,7 @@ mod tests {
             }
             assert!(count <= SECTIONS_MAX);
             assert_eq!(Section::of_block(0).count(), BLOCK_SECTIONS);
-            assert_eq!(
-                Section::Norm(Norm::Attention(blocks), NormPart::Gamma).index(blocks),
-                None
-            );
+            assert_eq!(Section::Norm(Norm::Attention(blocks), NormPart::Gamma).index(blocks), None);
         }
         assert_eq!(Section::all(16).count(), SECTIONS_MAX);
     }

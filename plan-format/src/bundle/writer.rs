@@ -22,10 +22,7 @@ impl<'b> BundleWriter<'b> {
     pub fn new(manifest: &Manifest, out: &'b mut [u8]) -> Result<Self, WriteError> {
         let layout = Layout::of(manifest).map_err(WriteError::Manifest)?;
         if out.len() != layout.total() {
-            return Err(WriteError::BufferLength {
-                needed: layout.total(),
-                found: out.len(),
-            });
+            return Err(WriteError::BufferLength { needed: layout.total(), found: out.len() });
         }
         out.fill(0);
         let (header, rest) = out.split_at_mut(HEADER_LEN);
@@ -36,12 +33,7 @@ impl<'b> BundleWriter<'b> {
         header[6..8].copy_from_slice(&(manifest_len as u16).to_le_bytes());
         header[8..12].copy_from_slice(&(layout.total() as u32).to_le_bytes());
         let blocks = manifest.shape().blocks;
-        Ok(Self {
-            bytes: out,
-            blocks,
-            layout,
-            written: [0; _],
-        })
+        Ok(Self { bytes: out, blocks, layout, written: [0; _] })
     }
 
     /// Writes a section of signed master codes, row-major.
@@ -66,14 +58,8 @@ impl<'b> BundleWriter<'b> {
     }
 
     /// The section's bytes, marked as written.
-    fn claim(
-        &mut self,
-        section: Section,
-        codes: bool,
-        found: usize,
-    ) -> Result<&mut [u8], WriteError> {
-        let (Some(index), Some(place)) = (section.index(self.blocks), self.layout.place(section))
-        else {
+    fn claim(&mut self, section: Section, codes: bool, found: usize) -> Result<&mut [u8], WriteError> {
+        let (Some(index), Some(place)) = (section.index(self.blocks), self.layout.place(section)) else {
             return Err(WriteError::NoSuchSection { section });
         };
         if section.holds_codes() != codes {
@@ -81,11 +67,7 @@ impl<'b> BundleWriter<'b> {
         }
         let expected = place.len() / if codes { 1 } else { 4 };
         if found != expected {
-            return Err(WriteError::SectionLength {
-                section,
-                expected,
-                found,
-            });
+            return Err(WriteError::SectionLength { section, expected, found });
         }
         let (word, bit) = (&mut self.written[index / 32], 1 << (index % 32));
         if *word & bit != 0 {

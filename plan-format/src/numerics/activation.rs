@@ -12,11 +12,8 @@ pub fn quantise_token(x: &[f32], out: &mut [i8]) -> f32 {
         let x = x.abs();
         if x > max || x.is_nan() { x } else { max }
     });
-    let (scale, inverse) = if magnitude < MAGNITUDE_MIN {
-        (1.0, 1.0)
-    } else {
-        (magnitude / 127.0, 127.0 / magnitude)
-    };
+    let (scale, inverse) =
+        if magnitude < MAGNITUDE_MIN { (1.0, 1.0) } else { (magnitude / 127.0, 127.0 / magnitude) };
     for (x, a) in x.iter().zip(out) {
         // The cast takes NaN to 0.
         *a = libm::rintf(x * inverse).clamp(-127.0, 127.0) as i8;
@@ -53,11 +50,7 @@ mod tests {
 
     #[test]
     fn faults_are_kept_in_the_scale() {
-        for x in [
-            [1.0, f32::NAN, 2.0],
-            [f32::INFINITY, 1.0, 2.0],
-            [f32::NAN, f32::INFINITY, 0.0],
-        ] {
+        for x in [[1.0, f32::NAN, 2.0], [f32::INFINITY, 1.0, 2.0], [f32::NAN, f32::INFINITY, 0.0]] {
             let mut a = [7; 3];
             assert!(!quantise_token(&x, &mut a).is_finite());
             assert_eq!(a, [0; 3]);

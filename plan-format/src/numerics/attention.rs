@@ -48,15 +48,7 @@ mod tests {
     #[test]
     fn one_key_returns_its_value() {
         let mut y = [0.0; 2];
-        attend(
-            &[5.0, -3.0],
-            &[1.0, 2.0],
-            &[0.25, -7.0],
-            2,
-            score_scale(2),
-            &mut [0.0],
-            &mut y,
-        );
+        attend(&[5.0, -3.0], &[1.0, 2.0], &[0.25, -7.0], 2, score_scale(2), &mut [0.0], &mut y);
         assert_eq!(y, [0.25, -7.0]);
     }
 
@@ -65,30 +57,14 @@ mod tests {
         // Two heads of one number, two tokens; the second head.
         let (keys, values) = ([9.0, 1.0, -9.0, 1.0], [100.0, 2.0, 100.0, 4.0]);
         let mut y = [0.0];
-        attend(
-            &[3.0],
-            &keys[1..],
-            &values[1..],
-            2,
-            score_scale(1),
-            &mut [0.0; 2],
-            &mut y,
-        );
+        attend(&[3.0], &keys[1..], &values[1..], 2, score_scale(1), &mut [0.0; 2], &mut y);
         assert_eq!(y, [3.0]);
     }
 
     #[test]
     fn large_scores_do_not_overflow() {
         let mut y = [0.0];
-        attend(
-            &[1.0],
-            &[3e38, -3e38],
-            &[7.0, 9.0],
-            1,
-            1.0,
-            &mut [0.0; 2],
-            &mut y,
-        );
+        attend(&[1.0], &[3e38, -3e38], &[7.0, 9.0], 1, 1.0, &mut [0.0; 2], &mut y);
         assert_eq!(y, [7.0]);
     }
 }

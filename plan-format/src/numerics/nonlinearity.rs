@@ -18,10 +18,7 @@ mod tests {
 
     #[test]
     fn known_points() {
-        assert_eq!(
-            [-2.0, -0.0, 3.0].map(relu).map(f32::to_bits),
-            [0.0f32, 0.0, 3.0].map(f32::to_bits)
-        );
+        assert_eq!([-2.0, -0.0, 3.0].map(relu).map(f32::to_bits), [0.0f32, 0.0, 3.0].map(f32::to_bits));
         assert!(relu(f32::NAN).is_nan());
         assert_eq!(gelu(0.0), 0.0);
         assert_eq!(gelu(10.0), 10.0);

@@ -62,10 +62,7 @@ mod tests {
 
     #[test]
     fn levels_of_known_codes() {
-        assert_eq!(
-            [-128, -65, -64, -1, 0, 63, 64, 127].map(|k| level(k, 2)),
-            [-3, -3, -1, -1, 1, 1, 3, 3]
-        );
+        assert_eq!([-128, -65, -64, -1, 0, 63, 64, 127].map(|k| level(k, 2)), [-3, -3, -1, -1, 1, 1, 3, 3]);
         assert_eq!([-128, -1, 0, 127].map(|k| level(k, 4)), [-15, -1, 1, 15]);
         assert_eq!([-128, -1, 0, 127].map(|k| level(k, 8)), [-255, -1, 1, 255]);
         assert_eq!([-128, -1, 0, 127].map(|k| level(k, 0)), [0; 4]);
@@ -73,10 +70,7 @@ mod tests {
 
     #[test]
     fn range_ends() {
-        assert_eq!(
-            (RANGE_MIN, RANGE_MAX),
-            (libm::ldexpf(1.0, -64), libm::ldexpf(1.0, 64))
-        );
+        assert_eq!((RANGE_MIN, RANGE_MAX), (libm::ldexpf(1.0, -64), libm::ldexpf(1.0, 64)));
     }
 
     proptest! {

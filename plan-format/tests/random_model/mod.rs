@@ -1,7 +1,7 @@
 //! Random models, plans and histories from a seed: the same bytes on every machine.
 //!
 //! The tests of the other crates include this file by its path.
-#![allow(dead_code)] // Each test uses its part.
+#![allow(dead_code, unreachable_pub)] // Each test uses its part, at its own visibility.
 
 use chord_plan::bundle::{LayerPart, NormPart, Section};
 use chord_plan::manifest::{Activation, Architecture, SasRecShape};
@@ -35,12 +35,7 @@ impl Random {
 /// A manifest with small random sizes.
 pub fn manifest(random: &mut Random) -> Manifest {
     let heads = 1 + random.below(3);
-    let palettes = [
-        [0, 2, 4, 8],
-        [2, 4, 8, 255],
-        [0, 4, 255, 255],
-        [8, 255, 255, 255],
-    ];
+    let palettes = [[0, 2, 4, 8], [2, 4, 8, 255], [0, 4, 255, 255], [8, 255, 255, 255]];
     let shape = SasRecShape {
         items: 1 + random.below(20) as u32,
         positions: 1 + random.below(6) as u16,
@@ -57,10 +52,7 @@ pub fn manifest(random: &mut Random) -> Manifest {
 /// A SASRec manifest.
 pub fn sasrec(shape: SasRecShape, palette: [u8; 4]) -> Manifest {
     let palette = Palette::new(palette).expect("a palette of the tests is valid");
-    Manifest {
-        architecture: Architecture::SasRec(shape),
-        palette,
-    }
+    Manifest { architecture: Architecture::SasRec(shape), palette }
 }
 
 /// A bundle with random weights.
@@ -70,9 +62,7 @@ pub fn bundle(manifest: &Manifest, random: &mut Random) -> Vec<u8> {
     let mut writer = BundleWriter::new(manifest, &mut bytes).expect("the buffer fits");
     for (section, len) in layout {
         let mut numbers = |centre: f32, spread: f32| -> Vec<f32> {
-            (0..len)
-                .map(|_| centre + spread * random.signed())
-                .collect()
+            (0..len).map(|_| centre + spread * random.signed()).collect()
         };
         let numbers = match section {
             Section::ItemCodes | Section::Layer(_, LayerPart::Codes) => {
@@ -100,47 +90,26 @@ pub fn section_lengths(manifest: &Manifest) -> Vec<(Section, usize)> {
         Section::Positions => usize::from(shape.positions) * dim,
         Section::Norm(..) => dim,
         Section::Layer(name, part) => {
-            let layer = manifest
-                .layers()
-                .find(|layer| layer.name == name)
-                .expect("a layer");
-            if part == LayerPart::Codes {
-                layer.inputs * layer.outputs
-            } else {
-                layer.outputs
-            }
+            let layer = manifest.layers().find(|layer| layer.name == name).expect("a layer");
+            if part == LayerPart::Codes { layer.inputs * layer.outputs } else { layer.outputs }
         }
     };
-    Section::all(shape.blocks)
-        .map(|section| (section, len(section)))
-        .collect()
+    Section::all(shape.blocks).map(|section| (section, len(section))).collect()
 }
 
 /// A plan for `bundle` with random codes of its palette.
 pub fn plan(bundle: &Bundle<'_>, sequence: u32, random: &mut Random) -> Vec<u8> {
     let manifest = bundle.manifest();
     let used = manifest.palette.widths().len();
-    let codes: Vec<u8> = (0..manifest.channels())
-        .map(|_| random.below(used) as u8)
-        .collect();
+    let codes: Vec<u8> = (0..manifest.channels()).map(|_| random.below(used) as u8).collect();
     let kept: u64 = manifest.layers().fold(0, |kept, layer| {
         let codes = &codes[layer.first_channel..][..layer.outputs];
-        let bits = codes
-            .iter()
-            .map(|&code| u64::from(manifest.palette.bits(code).unwrap()));
+        let bits = codes.iter().map(|&code| u64::from(manifest.palette.bits(code).unwrap()));
         kept + bits.sum::<u64>() * layer.inputs as u64
     });
     let budget = (kept * 1000).div_ceil(manifest.quantised_weights()) as u16;
     let channels = codes.len() as u32;
-    encode(
-        &PlanHeader {
-            model: bundle.model(),
-            sequence,
-            budget,
-            channels,
-        },
-        &codes,
-    )
+    encode(&PlanHeader { model: bundle.model(), sequence, budget, channels }, &codes)
 }
 
 /// A plan's bytes.

@@ -1,0 +1,78 @@
+//! What can be wrong with an engine's inputs.
+
+use core::fmt;
+
+use chord_plan::plan::PlanError;
+
+/// Why an engine refuses.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Error {
+    /// The arena is too small.
+    #[error("the engine needs an arena of {needed} bytes, got {given}")]
+    ArenaTooSmall {
+        /// [`Requirements::arena_bytes`](crate::Requirements::arena_bytes).
+        needed: usize,
+        /// Length of the arena.
+        given: usize,
+    },
+    /// The plan is not one for this model.
+    #[error("plan: {0}")]
+    Plan(#[from] PlanError),
+    /// The plan is older than the one that runs.
+    #[error("plan {offered} is older than plan {running}, which runs")]
+    StalePlan {
+        /// Sequence number of the plan that runs.
+        running: u32,
+        /// Sequence number of the plan offered.
+        offered: u32,
+    },
+    /// The list has no items.
+    #[error("no items in the {0}")]
+    Empty(List),
+    /// The model has no such item.
+    #[error("{list}[{index}] is item {item}, the model has {items} items")]
+    UnknownItem {
+        /// The list.
+        list: List,
+        /// Where in the list.
+        index: usize,
+        /// The item.
+        item: u32,
+        /// Items of the model: rows `0..items`.
+        items: u32,
+    },
+    /// The output buffer is too small.
+    #[error("the output takes {needed} entries, the buffer has {given}")]
+    OutputTooSmall {
+        /// Entries to write.
+        needed: usize,
+        /// Length of the buffer.
+        given: usize,
+    },
+    /// The arithmetic overflowed: this model cannot score this history with this plan.
+    #[error("the logit of item {item} is not finite")]
+    NotFinite {
+        /// The item.
+        item: u32,
+    },
+}
+
+/// The lists of items that an engine takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum List {
+    /// What the user did, oldest first.
+    History,
+    /// What is to be ranked.
+    Candidates,
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::History => "history",
+            Self::Candidates => "candidates",
+        })
+    }
+}

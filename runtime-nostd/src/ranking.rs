@@ -1,0 +1,87 @@
+//! Order of the results (`docs/numerics.md`, section 9).
+
+use core::cmp::Ordering;
+
+/// An item with its logit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ranked {
+    /// Item row.
+    pub item: u32,
+    /// Its logit; finite.
+    pub logit: f32,
+}
+
+impl Ranked {
+    /// Best first: larger logit, then smaller item. `-0.0` and `0.0` are equal logits.
+    fn order(&self, other: &Self) -> Ordering {
+        let by_logit = other.logit.partial_cmp(&self.logit).unwrap_or(Ordering::Equal);
+        by_logit.then(self.item.cmp(&other.item))
+    }
+}
+
+/// Sorts in place, best first.
+pub(crate) fn sort(ranked: &mut [Ranked]) {
+    ranked.sort_unstable_by(Ranked::order);
+}
+
+/// The best of a stream, as many as the buffer holds.
+#[derive(Debug)]
+pub(crate) struct Best<'b> {
+    buffer: &'b mut [Ranked],
+    len: usize,
+}
+
+impl<'b> Best<'b> {
+    pub(crate) fn new(buffer: &'b mut [Ranked]) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    pub(crate) fn offer(&mut self, new: Ranked) {
+        let place = self.buffer[..self.len].partition_point(|kept| kept.order(&new).is_lt());
+        self.len = (self.len + 1).min(self.buffer.len());
+        // What falls off the end of a full buffer is the worst, perhaps the new one itself.
+        if let Some(tail) = self.buffer.get_mut(place..self.len)
+            && !tail.is_empty()
+        {
+            tail.rotate_right(1);
+            tail[0] = new;
+        }
+    }
+
+    pub(crate) fn into_slice(self) -> &'b [Ranked] {
+        &self.buffer[..self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ranked(item: u32, logit: f32) -> Ranked {
+        Ranked { item, logit }
+    }
+
+    const STREAM: [Ranked; 6] =
+        [ranked(0, 1.0), ranked(1, -0.0), ranked(2, 3.0), ranked(3, 0.0), ranked(4, 3.0), ranked(5, -2.0)];
+
+    #[test]
+    fn ties_go_to_the_smaller_item_and_zeros_are_equal() {
+        let mut sorted = STREAM;
+        sorted.reverse();
+        sort(&mut sorted);
+        assert_eq!(sorted.map(|r| r.item), [2, 4, 0, 1, 3, 5]);
+    }
+
+    #[test]
+    fn the_best_are_the_head_of_the_sorted_list() {
+        let mut sorted = STREAM;
+        sort(&mut sorted);
+        for k in 0..=8 {
+            let mut buffer = [Ranked::default(); 8];
+            let mut best = Best::new(&mut buffer[..k]);
+            STREAM.iter().for_each(|&r| best.offer(r));
+            assert_eq!(best.into_slice(), &sorted[..k.min(6)]);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The forward pass (`docs/numerics.md`, section 8).
+
+use chord_plan::Bundle;
+use chord_plan::bundle::Norm;
+use chord_plan::manifest::{LayerKind, SasRecShape};
+use chord_plan::numerics::{attend, layer_norm, level, quantise_token, score_scale, step};
+
+use crate::Widths;
+use crate::arena::Buffers;
+use crate::kernels::{Linear, Tokens};
+
+/// A model, its plan and a kernel: what a forward pass reads.
+pub(crate) struct Forward<'f, K> {
+    pub(crate) bundle: &'f Bundle<'f>,
+    /// The running plan's codes, four to a byte.
+    pub(crate) plan: &'f [u8],
+    pub(crate) kernel: &'f K,
+    /// Tokens that go through a layer together.
+    pub(crate) rows: usize,
+}
+
+impl<K: Linear> Forward<'_, K> {
+    /// Encodes a history to the quantised vector that items are scored with: its codes are the first `dim` ones of
+    /// `buffers.codes`, its scale is returned.
+    ///
+    /// The history is not empty, fits the buffers and has only items that exist.
+    pub(crate) fn encode(&self, history: &[u32], buffers: &mut Buffers<'_>) -> f32 {
+        self.embed(history, buffers);
+        let shape = self.shape();
+        for block in 0..shape.blocks {
+            for start in (0..history.len()).step_by(self.rows) {
+                let end = history.len().min(start + self.rows);
+                // Nobody reads what the last block makes of the tokens before the last.
+                let needed = match block + 1 == shape.blocks {
+                    true => history.len() - 1..end,
+                    false => start..end,
+                };
+                self.keys_and_values(block, start, end, buffers);
+                if !needed.is_empty() {
+                    self.finish_block(block, start, needed.start, needed.end, buffers);
+                }
+            }
+        }
+        let dim = usize::from(shape.dim);
+        let last = &buffers.residual[(history.len() - 1) * dim..][..dim];
+        let (gamma, beta) = self.bundle.norm(Norm::Final);
+        let token = &mut buffers.token[..dim];
+        layer_norm(last, gamma, beta, shape.norm_epsilon, token);
+        quantise_token(token, &mut buffers.codes[..dim])
+    }
+
+    fn shape(&self) -> &SasRecShape {
+        self.bundle.manifest().shape()
+    }
+
+    /// Item and position embeddings. The newest item has the last position.
+    fn embed(&self, history: &[u32], buffers: &mut Buffers<'_>) {
+        let shape = self.shape();
+        let first_position = usize::from(shape.positions) - history.len();
+        let rows = buffers.residual.chunks_exact_mut(shape.dim.into());
+        for (t, (&item, row)) in history.iter().zip(rows).enumerate() {
+            let step = step(self.bundle.item_range(item as usize), 8);
+            let codes = self.bundle.item_codes(item as usize);
+            let position = self.bundle.position(first_position + t);
+            for ((x, &code), position) in row.iter_mut().zip(codes).zip(position) {
+                *x = f32::from(level(code, 8)) * step + position;
+            }
+        }
+    }
+
+    /// Normalises tokens `start..end` for the attention of a block, leaves them quantised, and adds their keys and
+    /// values to those of the tokens before.
+    fn keys_and_values(&self, block: u8, start: usize, end: usize, buffers: &mut Buffers<'_>) {
+        let dim = usize::from(self.shape().dim);
+        self.normalise(Norm::Attention(block), start, end, buffers);
+        quantise(buffers.token, dim, end - start, buffers.codes, buffers.scales);
+        let tokens = tokens(buffers.codes, buffers.scales, dim, 0, end - start);
+        for (kind, out) in [(LayerKind::Key, &mut buffers.keys), (LayerKind::Value, &mut buffers.values)] {
+            self.layer(block, kind, tokens, &mut out[start * dim..end * dim]);
+        }
+    }
+
+    /// The rest of a block for tokens `first..end`, of which those from `start` on are quantised.
+    fn finish_block(&self, block: u8, start: usize, first: usize, end: usize, buffers: &mut Buffers<'_>) {
+        let (dim, inner) = (usize::from(self.shape().dim), usize::from(self.shape().inner));
+        let count = end - first;
+
+        let input = tokens(buffers.codes, buffers.scales, dim, first - start, count);
+        let queries = &mut buffers.output[..count * dim];
+        self.layer(block, LayerKind::Query, input, queries);
+        let rows = queries.chunks_exact(dim).zip(buffers.token.chunks_exact_mut(dim));
+        for (token, (query, out)) in (first..).zip(rows) {
+            let scores = &mut buffers.scores[..=token];
+            self.attention(query, buffers.keys, buffers.values, scores, out);
+        }
+        quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
+        let residual = &mut buffers.residual[first * dim..end * dim];
+        let output = &mut buffers.output[..count * dim];
+        let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
+        self.layer(block, LayerKind::Output, input, output);
+        add(residual, output);
+
+        self.normalise(Norm::FeedForward(block), first, end, buffers);
+        quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
+        let hidden = &mut buffers.output[..count * inner];
+        let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
+        self.layer(block, LayerKind::Expand, input, hidden);
+        let activation = self.shape().activation;
+        hidden.iter_mut().for_each(|x| *x = activation.apply(*x));
+        quantise(hidden, inner, count, buffers.codes, buffers.scales);
+        let output = &mut buffers.output[..count * dim];
+        let input = tokens(buffers.codes, buffers.scales, inner, 0, count);
+        self.layer(block, LayerKind::Contract, input, output);
+        add(&mut buffers.residual[first * dim..end * dim], output);
+    }
+
+    /// Attention of one token, head by head, over as many keys as there are scores.
+    fn attention(&self, query: &[f32], keys: &[f32], values: &[f32], scores: &mut [f32], out: &mut [f32]) {
+        let (dim, head_dim) = (query.len(), self.shape().head_dim());
+        let scale = score_scale(head_dim);
+        let heads = query.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim));
+        for (offset, (query, out)) in (0..).step_by(head_dim).zip(heads) {
+            attend(query, &keys[offset..], &values[offset..], dim, scale, scores, out);
+        }
+    }
+
+    /// Layer normalisation of tokens `start..end` to `buffers.token`.
+    fn normalise(&self, norm: Norm, start: usize, end: usize, buffers: &mut Buffers<'_>) {
+        let (dim, epsilon) = (usize::from(self.shape().dim), self.shape().norm_epsilon);
+        let (gamma, beta) = self.bundle.norm(norm);
+        let residual = buffers.residual[start * dim..end * dim].chunks_exact(dim);
+        for (x, y) in residual.zip(buffers.token.chunks_exact_mut(dim)) {
+            layer_norm(x, gamma, beta, epsilon, y);
+        }
+    }
+
+    fn layer(&self, block: u8, kind: LayerKind, tokens: Tokens<'_>, out: &mut [f32]) {
+        let layer = self.bundle.layer(LayerKind::ALL.len() * usize::from(block) + kind as usize);
+        let widths = Widths::new(self.plan, self.bundle.manifest().palette, layer.layer().first_channel);
+        self.kernel.layer(tokens, &layer, widths, out);
+    }
+}
+
+/// Quantises `count` rows of `x`, each `width` long.
+fn quantise(x: &[f32], width: usize, count: usize, codes: &mut [i8], scales: &mut [f32]) {
+    let rows = x.chunks_exact(width).zip(codes.chunks_exact_mut(width));
+    for ((x, codes), scale) in rows.zip(scales).take(count) {
+        *scale = quantise_token(x, codes);
+    }
+}
+
+/// Rows `first..first + count` of quantised tokens.
+fn tokens<'t>(codes: &'t [i8], scales: &'t [f32], width: usize, first: usize, count: usize) -> Tokens<'t> {
+    Tokens { codes: &codes[first * width..][..count * width], scales: &scales[first..][..count] }
+}
+
+fn add(x: &mut [f32], y: &[f32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}

@@ -1,0 +1,26 @@
+//! The plan that runs: how many bits of each channel a layer reads.
+
+use chord_plan::Palette;
+
+/// Widths of one layer's channels, read from the plan's packed codes.
+#[derive(Clone, Copy, Debug)]
+pub struct Widths<'a> {
+    packed: &'a [u8],
+    palette: Palette,
+    first_channel: usize,
+}
+
+impl<'a> Widths<'a> {
+    /// Widths of the channels from `first_channel` on; `packed` holds four plan codes to a byte.
+    pub fn new(packed: &'a [u8], palette: Palette, first_channel: usize) -> Self {
+        Self { packed, palette, first_channel }
+    }
+
+    /// Bits of the layer's output channel `channel`: 0, 2, 4 or 8.
+    pub fn bits(&self, channel: usize) -> u8 {
+        let channel = self.first_channel + channel;
+        let code = self.packed[channel / 4] >> (2 * (channel % 4)) & 3;
+        // The engine lets no plan in with codes that the palette does not use.
+        self.palette.bits(code).unwrap_or(0)
+    }
+}
