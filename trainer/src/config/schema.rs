@@ -1,0 +1,198 @@
+//! The knobs. Their meaning and defaults stand in `configs/default.toml`, which is compiled in.
+
+use crate::model::activation_quantiser::ActivationQuantiser;
+use chord_plan::manifest::Activation;
+use serde::{Deserialize, Serialize};
+
+/// Everything a run depends on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where interactions come from.
+    pub data: DataConfig,
+    /// The backbone.
+    pub model: ModelConfig,
+    /// The profile encoder.
+    pub profile: ProfileConfig,
+    /// The hypernetworks.
+    pub hypernetwork: HypernetworkConfig,
+    /// The quantiser.
+    pub quantisation: QuantisationConfig,
+    /// Bit budgets.
+    pub budget: BudgetConfig,
+    /// Optimisation.
+    pub train: TrainConfig,
+}
+
+/// `[data]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// "ml-100k" or a path.
+    pub source: String,
+    /// Folder of fetched data sets.
+    pub cache: std::path::PathBuf,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Hidden size.
+    pub dim: u16,
+    /// Feed-forward size.
+    pub inner: u16,
+    /// Transformer blocks.
+    pub blocks: u8,
+    /// Attention heads.
+    pub heads: u8,
+    /// Device window L.
+    pub window: u16,
+    /// Feed-forward activation.
+    pub activation: ActivationName,
+    /// Added to variances.
+    pub norm_epsilon: f32,
+    /// Of initial embeddings.
+    pub embedding_std: f64,
+    /// Dropout rate.
+    pub dropout: f64,
+}
+
+/// Names of activation functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActivationName {
+    /// max(x, 0)
+    Relu,
+    /// With erf.
+    Gelu,
+}
+
+impl From<ActivationName> for Activation {
+    fn from(name: ActivationName) -> Self {
+        match name {
+            ActivationName::Relu => Self::Relu,
+            ActivationName::Gelu => Self::Gelu,
+        }
+    }
+}
+
+/// `[profile]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileConfig {
+    /// Items the GRU sees.
+    pub recent: usize,
+    /// Items in the pooled sum.
+    pub pooled: usize,
+    /// Inputs of the GRU.
+    pub features: usize,
+    /// Size of the user embedding.
+    pub hidden: usize,
+    /// Dropout of the user embedding.
+    pub dropout: f64,
+    /// Share of items left out in training.
+    pub history_dropout: f64,
+}
+
+/// `[hypernetwork]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HypernetworkConfig {
+    /// Element-level importance on.
+    pub element: bool,
+    /// Filter-level importance on.
+    pub filter: bool,
+    /// Layer-level importance on.
+    pub layer: bool,
+    /// Rank of element-level importance.
+    pub rank: usize,
+    /// Standard deviation of initial shared log-scores.
+    pub shared_spread: f64,
+}
+
+/// `[quantisation]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuantisationConfig {
+    /// Bits of plan codes.
+    pub palette: Vec<u8>,
+    /// Activations into quantised layers.
+    pub activations: ActivationQuantiser,
+    /// Initial range in standard deviations.
+    pub range_deviations: f32,
+}
+
+/// `[budget]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// Average bits per weight.
+    pub default: f32,
+    /// Share of training steps at the default.
+    pub fixed_share: f64,
+    /// Least budget drawn in training.
+    pub lowest: f32,
+    /// Greatest budget drawn in training.
+    pub highest: f32,
+}
+
+/// `[train]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Of everything random.
+    pub seed: u64,
+    /// Windows in a step.
+    pub batch: usize,
+    /// Threads a step is split over.
+    pub shards: usize,
+    /// Warm-up steps.
+    pub warm_up: usize,
+    /// Gradient norm bound.
+    pub clip: f32,
+    /// Of straight-through gates.
+    pub gate_temperature: f32,
+    /// Epochs between validations.
+    pub evaluate_every: usize,
+    /// Steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Full precision.
+    pub fp32: Schedule,
+    /// Uniform baselines.
+    pub uniform: UniformConfig,
+    /// Static mixed precision.
+    #[serde(rename = "static")]
+    pub static_: Schedule,
+    /// Personal plans.
+    pub personal: Schedule,
+}
+
+/// Length and step size of a stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Passes over the training windows.
+    pub epochs: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+}
+
+/// `[train.uniform]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UniformConfig {
+    /// A baseline for each.
+    pub widths: Vec<u8>,
+    /// Passes over the training windows.
+    pub epochs: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+}
+
+impl UniformConfig {
+    /// Length and step size.
+    pub fn schedule(&self) -> Schedule {
+        Schedule { epochs: self.epochs, learning_rate: self.learning_rate }
+    }
+}

@@ -1,0 +1,71 @@
+//! Checks on values, before anything runs.
+
+use super::overlay::ConfigError;
+use super::schema::Config;
+use std::fmt::Debug;
+
+impl Config {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        fn check(ok: bool, key: &'static str, value: impl Debug, expected: &'static str) -> Result<(), ConfigError> {
+            if ok { Ok(()) } else { Err(ConfigError::Value { key, value: format!("{value:?}"), expected }) }
+        }
+        let share = |x: f64| (0.0..1.0).contains(&x);
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        let m = &self.model;
+        check(m.dim > 0 && m.dim <= 4096, "model.dim", m.dim, "must lie in 1..=4096")?;
+        check(m.inner > 0 && m.inner <= 16384, "model.inner", m.inner, "must lie in 1..=16384")?;
+        check((1..=16).contains(&m.blocks), "model.blocks", m.blocks, "must lie in 1..=16")?;
+        let divides = m.heads > 0 && m.heads <= 64 && m.dim % u16::from(m.heads) == 0;
+        check(divides, "model.heads", m.heads, "must divide model.dim and lie in 1..=64")?;
+        check((1..=4096).contains(&m.window), "model.window", m.window, "must lie in 1..=4096")?;
+        check(positive(m.norm_epsilon.into()), "model.norm_epsilon", m.norm_epsilon, "must be above 0")?;
+        check(positive(m.embedding_std), "model.embedding_std", m.embedding_std, "must be above 0")?;
+        check(share(m.dropout), "model.dropout", m.dropout, "must lie in 0..1")?;
+        let p = &self.profile;
+        for (key, value) in [
+            ("profile.recent", p.recent),
+            ("profile.pooled", p.pooled),
+            ("profile.features", p.features),
+            ("profile.hidden", p.hidden),
+            ("hypernetwork.rank", self.hypernetwork.rank),
+            ("train.batch", self.train.batch),
+            ("train.shards", self.train.shards),
+            ("train.evaluate_every", self.train.evaluate_every),
+            ("train.checkpoint_every", self.train.checkpoint_every),
+        ] {
+            check(value > 0, key, value, "must be at least 1")?;
+        }
+        check(p.recent <= p.pooled, "profile.recent", p.recent, "must not exceed profile.pooled")?;
+        check(share(p.dropout), "profile.dropout", p.dropout, "must lie in 0..1")?;
+        check(share(p.history_dropout), "profile.history_dropout", p.history_dropout, "must lie in 0..1")?;
+        let palette = &self.quantisation.palette;
+        let sound = (2..=4).contains(&palette.len())
+            && palette.windows(2).all(|w| w[0] < w[1])
+            && palette.iter().all(|b| [0, 2, 4, 8].contains(b));
+        check(sound, "quantisation.palette", palette, "must be two to four increasing widths out of 0, 2, 4, 8")?;
+        let deviations = self.quantisation.range_deviations;
+        check(positive(deviations.into()), "quantisation.range_deviations", deviations, "must be above 0")?;
+        let b = &self.budget;
+        let narrowest = f32::from(palette[0]);
+        check(b.lowest >= narrowest && b.lowest <= b.highest, "budget.lowest", b.lowest,
+            "must lie between the palette's narrowest width and budget.highest")?;
+        check(b.highest <= 8.0, "budget.highest", b.highest, "must not exceed 8")?;
+        check((narrowest..=8.0).contains(&b.default), "budget.default", b.default,
+            "must lie between the palette's narrowest width and 8")?;
+        check((0.0..=1.0).contains(&b.fixed_share), "budget.fixed_share", b.fixed_share, "must lie in 0..=1")?;
+        let t = &self.train;
+        check(positive(t.clip.into()), "train.clip", t.clip, "must be above 0")?;
+        check(positive(t.gate_temperature.into()), "train.gate_temperature", t.gate_temperature, "must be above 0")?;
+        for (key, rate) in [
+            ("train.fp32.learning_rate", t.fp32.learning_rate),
+            ("train.uniform.learning_rate", t.uniform.learning_rate),
+            ("train.static.learning_rate", t.static_.learning_rate),
+            ("train.personal.learning_rate", t.personal.learning_rate),
+        ] {
+            check(positive(rate), key, rate, "must be above 0")?;
+        }
+        let widths = &t.uniform.widths;
+        check(widths.iter().all(|w| [2, 4, 8].contains(w)), "train.uniform.widths", widths, "must be out of 2, 4, 8")?;
+        Ok(())
+    }
+}

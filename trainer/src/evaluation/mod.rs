@@ -1,0 +1,12 @@
+//! Leave-one-out evaluation over the whole catalogue.
+
+mod hit_rate;
+mod ndcg;
+mod ranking;
+mod report;
+pub mod trainer_engine;
+
+pub use hit_rate::hit_rate;
+pub use ndcg::ndcg;
+pub use ranking::{EvaluationError, Outcome, outcome};
+pub use report::Report;

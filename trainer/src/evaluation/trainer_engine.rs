@@ -1,0 +1,136 @@
+//! Evaluation with the trainer's own forward pass, in floating point with fake quantisation.
+
+use super::{EvaluationError, Outcome, outcome};
+use crate::allocator::Allocation;
+use crate::config::Config;
+use crate::data::Case;
+
+use crate::hypernetwork::Channels;
+use crate::model::activation_quantiser::ActivationQuantiser;
+use crate::model::chord::{Chord, Precision, allocator};
+use crate::model::dropout::Dropout;
+use crate::model::mixed_precision::PaletteSteps;
+use crate::model::profile::Histories;
+use crate::model::sasrec::{Pass, Sequences};
+use crate::tensor::{Backend, Tensor, floats, to_host};
+use burn::module::AutodiffModule;
+
+/// Users in one forward pass.
+const BATCH: usize = 256;
+
+/// A trained model ready to rank, without a graph.
+pub struct TrainerEngine<'a> {
+    config: &'a Config,
+    model: Chord<Backend>,
+    precision: Precision,
+    budget: f32,
+    /// The output layer as the device holds it, [items, dim].
+    items: Tensor<2>,
+}
+
+impl<'a> TrainerEngine<'a> {
+    /// Of a model on an autodiff device. Quantised precisions see item rows at 8 bits, as the device does.
+    pub fn new(model: &Chord<Backend>, config: &'a Config, precision: Precision, budget: f32) -> Self {
+        let mut model = model.valid();
+        let table = model.backbone.items.val();
+        if precision != Precision::Fp32 {
+            let shape = table.dims();
+            let values = quantised_item_table(&to_host(table.clone()), shape[1]);
+            let quantised = floats(values, shape, &table.device());
+            model.backbone.items = model.backbone.items.map(|_| quantised);
+        }
+        let items = model.backbone.items.val();
+        Self { config, model, precision, budget, items }
+    }
+
+    /// The plans of users with these histories, newest item last.
+    ///
+    /// # Errors
+    /// If the budget is out of reach or a score is not finite.
+    pub fn plans(&self, histories: &[&[u32]]) -> Result<Vec<Allocation>, EvaluationError> {
+        let device = self.items.device();
+        let p = &self.config.profile;
+        let histories = Histories::new(histories, p.recent, p.pooled, &device);
+        let scores = self.model.log_scores(Some(self.model.user_embeddings(&histories)));
+        let allocator = allocator(self.config, &Channels::of(&self.model.backbone));
+        Ok(Chord::allocate(&scores, &allocator, self.budget)?)
+    }
+
+    /// Logits of all items for each history, under `plans` where the precision is personal.
+    ///
+    /// # Errors
+    /// As [`TrainerEngine::plans`].
+    pub fn logits(&self, histories: &[&[u32]], plans: Option<&[Allocation]>) -> Result<Vec<Vec<f32>>, EvaluationError> {
+        let device = self.items.device();
+        let window = usize::from(self.config.model.window);
+        let recent: Vec<&[u32]> = histories.iter().map(|h| &h[h.len().saturating_sub(window)..]).collect();
+        let sequences = Sequences::new(&recent, &device);
+        let activations = self.precision.activations(self.config);
+        let weights = match self.model.fixed_weights(self.precision) {
+            Some(weights) => weights,
+            None => {
+                let channels = Channels::of(&self.model.backbone);
+                let allocator = allocator(self.config, &channels);
+                let palette = PaletteSteps::new(&self.model.backbone, allocator.widths());
+                let shared;
+                let plans = match plans {
+                    Some(plans) => plans,
+                    None => {
+                        shared = Chord::allocate(&self.model.log_scores(None), &allocator, self.budget)?;
+                        &shared
+                    }
+                };
+                palette.select(&hard_gates(plans, allocator.thresholds().len(), &device))
+            }
+        };
+        let mut dropout = Dropout::off();
+        let mut pass = Pass { weights: &weights, activations, dropout: &mut dropout, rate: 0.0 };
+        let hidden = self.model.backbone.hidden(&sequences, &mut pass);
+        let [batch, tokens, dim] = hidden.dims();
+        let last = hidden.slice([0..batch, tokens - 1..tokens]).reshape([batch, dim]);
+        let last = match self.precision {
+            Precision::Fp32 => last,
+            _ => ActivationQuantiser::apply(activations, last),
+        };
+        let logits = to_host(last.matmul(self.items.clone().transpose()));
+        Ok(logits.chunks(self.items.dims()[0]).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Ranks every case's target; each user's plan comes from the history of its case.
+    ///
+    /// # Errors
+    /// If a logit is not finite or a plan cannot be made.
+    pub fn evaluate(&self, cases: &[Case]) -> Result<Vec<Outcome>, EvaluationError> {
+        let mut outcomes = Vec::with_capacity(cases.len());
+        for batch in cases.chunks(BATCH) {
+            let histories: Vec<&[u32]> = batch.iter().map(|c| c.history).collect();
+            let plans = match self.precision {
+                Precision::Personal => Some(self.plans(&histories)?),
+                _ => None,
+            };
+            let logits = self.logits(&histories, plans.as_deref())?;
+            for (case, logits) in batch.iter().zip(&logits) {
+                outcomes.push(outcome(case.user, logits, case.target)?);
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Gates of given plans, without gradients.
+fn hard_gates(plans: &[Allocation], steps: usize, device: &crate::tensor::Device) -> Vec<Tensor<2>> {
+    let shape = [plans.len(), plans.first().map_or(0, |p| p.codes.len())];
+    let gate = |step| {
+        let values = plans.iter().flat_map(|p| &p.codes).map(|&c| f32::from(usize::from(c) > step)).collect();
+        floats(values, shape, device)
+    };
+    (0..steps).map(gate).collect()
+}
+
+fn quantised_item_table(table: &[f32], dim: usize) -> Vec<f32> {
+    use chord_plan::numerics::{master_code, step, level};
+    table.chunks(dim).flat_map(|row| {
+        let range = row.iter().fold(1e-9f32, |m, x| m.max(x.abs())) * 1.0001;
+        row.iter().map(move |&w| f32::from(level(master_code(w, range), 8)) * step(range, 8))
+    }).collect()
+}

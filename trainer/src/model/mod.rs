@@ -1,0 +1,9 @@
+//! The networks: backbone, quantisers, profile encoder.
+
+pub mod activation_quantiser;
+pub mod chord;
+pub mod dropout;
+pub mod mixed_precision;
+pub mod profile;
+pub mod quantised_linear;
+pub mod sasrec;

@@ -1,0 +1,116 @@
+//! The profile encoder of the device: recent interactions -> user embedding.
+//!
+//! A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078; reset after the recurrent product, as in cuDNN) over the
+//! newest items, plus a linear map of the normalised sum over a longer stretch. Its inputs are the frozen item
+//! embeddings, so the device needs no second table.
+
+use crate::tensor::{Backend, Device, Tensor, floats, integers};
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::prelude::Backend as BurnBackend;
+use burn::tensor::activation::{sigmoid, tanh};
+
+/// GRU and pooled branch.
+#[derive(Module, Debug)]
+pub struct Profile<B: BurnBackend> {
+    /// Item embedding -> input features.
+    pub input: Linear<B>,
+    /// Input features -> reset, update and candidate gates.
+    pub gates_input: Linear<B>,
+    /// State -> reset, update and candidate gates.
+    pub gates_state: Linear<B>,
+    /// Sum of input features -> user embedding.
+    pub pooled: Linear<B>,
+    /// Of the user embedding.
+    pub norm: LayerNorm<B>,
+}
+
+/// Histories on a device, left-padded.
+pub struct Histories {
+    /// Item rows in order of time, [batch * steps]; padding holds row 0.
+    items: crate::tensor::IntTensor<1>,
+    /// 1 for real items, [batch, steps, 1].
+    real: Tensor<3>,
+    /// 1 / sqrt(length), [batch, 1].
+    weight: Tensor<2>,
+    /// Trailing steps the GRU runs over.
+    recent: usize,
+}
+
+impl Histories {
+    /// The newest `pooled` items of each history; the GRU sees the newest `recent` of them.
+    pub fn new(rows: &[&[u32]], recent: usize, pooled: usize, device: &Device) -> Self {
+        let tail = |r: &&[u32], n: usize| r.len().min(n);
+        let batch = rows.len();
+        let steps = rows.iter().map(|r| tail(r, pooled)).max().unwrap_or(0).max(1);
+        let mut items = vec![0i32; batch * steps];
+        let mut real = vec![0.0f32; batch * steps];
+        let mut weight = vec![1.0f32; batch];
+        for (b, row) in rows.iter().enumerate() {
+            let n = tail(row, pooled);
+            for (i, &item) in row[row.len() - n..].iter().enumerate() {
+                items[b * steps + steps - n + i] = item as i32;
+                real[b * steps + steps - n + i] = 1.0;
+            }
+            weight[b] = (n.max(1) as f32).sqrt().recip();
+        }
+        Self {
+            items: integers(items, [batch * steps], device),
+            real: floats(real, [batch, steps, 1], device),
+            weight: floats(weight, [batch, 1], device),
+            recent: recent.min(steps),
+        }
+    }
+}
+
+impl Profile<Backend> {
+    /// For item embeddings of size `dim`, `features` inputs of the GRU and a user embedding of size `hidden`.
+    pub fn new(dim: usize, features: usize, hidden: usize, device: &Device) -> Self {
+        Self {
+            input: LinearConfig::new(dim, features).init(device),
+            gates_input: LinearConfig::new(features, 3 * hidden).init(device),
+            gates_state: LinearConfig::new(hidden, 3 * hidden).init(device),
+            pooled: LinearConfig::new(features, hidden).init(device),
+            norm: LayerNormConfig::new(hidden).init(device),
+        }
+    }
+
+    /// User embeddings, [batch, hidden]. `items` is the frozen table, [items, dim]; no gradient reaches it.
+    pub fn forward(&self, items: Tensor<2>, histories: &Histories) -> Tensor<2> {
+        let [batch, steps, _] = histories.real.dims();
+        let dim = items.dims()[1];
+        // Embeddings start at a standard deviation of .02 and stay small: bring them near 1 for the GRU.
+        let embedded = items.detach().select(0, histories.items.clone()) * 8.0;
+        let features = self.input.forward(embedded.reshape([batch, steps, dim])) * histories.real.clone();
+        let width = features.dims()[2];
+        let sum = features.clone().sum_dim(1).reshape([batch, width]) * histories.weight.clone();
+        let recent = features.slice([0..batch, steps - histories.recent..steps]);
+        let real = histories.real.clone().slice([0..batch, steps - histories.recent..steps]);
+        let state = self.recur(recent, real);
+        self.norm.forward(state + self.pooled.forward(sum))
+    }
+
+    /// The last state of the GRU; padding keeps it at zero.
+    fn recur(&self, features: Tensor<3>, real: Tensor<3>) -> Tensor<2> {
+        let [batch, steps, _] = features.dims();
+        let hidden = self.pooled.weight.dims()[1];
+        let inputs = self.gates_input.forward(features);
+        let mut state = Tensor::<2>::zeros([batch, hidden], &inputs.device());
+        for t in 0..steps {
+            let input = inputs.clone().slice([0..batch, t..t + 1]).reshape([batch, 3 * hidden]);
+            let recurrent = self.gates_state.forward(state.clone());
+            let both = sigmoid(
+                input.clone().slice([0..batch, 0..2 * hidden]) + recurrent.clone().slice([0..batch, 0..2 * hidden]),
+            );
+            let reset = both.clone().slice([0..batch, 0..hidden]);
+            let update = both.slice([0..batch, hidden..2 * hidden]);
+            let candidate = tanh(
+                input.slice([0..batch, 2 * hidden..3 * hidden])
+                    + reset * recurrent.slice([0..batch, 2 * hidden..3 * hidden]),
+            );
+            let next = candidate.clone() + update * (state - candidate);
+            state = next * real.clone().slice([0..batch, t..t + 1]).reshape([batch, 1]);
+        }
+        state
+    }
+}

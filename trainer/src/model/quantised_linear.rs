@@ -1,0 +1,99 @@
+//! A linear layer whose output channels can be kept at any width of the palette (docs/numerics.md section 1).
+
+use crate::tensor::{Device, Tensor, floats};
+use burn::module::{Module, Param};
+use burn::prelude::Backend as BurnBackend;
+use burn::tensor::Distribution;
+
+/// Weights [outputs, inputs], bias [outputs] and the logarithm of each channel's range [outputs].
+#[derive(Module, Debug)]
+pub struct QuantisedLinear<B: BurnBackend> {
+    /// Full-precision weights, [outputs, inputs].
+    pub weight: Param<burn::Tensor<B, 2>>,
+    /// Bias, [outputs]; kept at 0 bits too.
+    pub bias: Param<burn::Tensor<B, 1>>,
+    /// ln r_c, [outputs]: learned in the log domain with the LSQ gradient (Esser et al. 2020, arXiv 1902.08153).
+    pub log_range: Param<burn::Tensor<B, 1>>,
+}
+
+/// The weights one forward pass uses for a layer.
+pub enum LayerWeights {
+    /// The same for all users, [outputs, inputs].
+    Shared(Tensor<2>),
+    /// One matrix for each user of the batch, [batch, outputs, inputs].
+    PerUser(Tensor<3>),
+}
+
+type Linear = QuantisedLinear<crate::tensor::Backend>;
+
+impl Linear {
+    /// Weights ~ N(0, 1/inputs), zero bias.
+    pub fn new(inputs: usize, outputs: usize, device: &Device) -> Self {
+        let std = (inputs as f64).recip().sqrt();
+        Self {
+            weight: Param::from_tensor(Tensor::random([outputs, inputs], Distribution::Normal(0.0, std), device)),
+            bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+            log_range: Param::from_tensor(Tensor::zeros([outputs], device)),
+        }
+    }
+
+    /// Number of inputs of each channel.
+    pub fn inputs(&self) -> usize {
+        self.weight.dims()[1]
+    }
+
+    /// Number of output channels.
+    pub fn outputs(&self) -> usize {
+        self.weight.dims()[0]
+    }
+
+    /// Sets each channel's range to `min(max |w|, deviations * std(w))`.
+    pub fn initialise_ranges(self, deviations: f32) -> Self {
+        let (outputs, inputs) = (self.outputs(), self.inputs());
+        let device = self.weight.device();
+        let weights = crate::tensor::to_host(self.weight.val());
+        let log_ranges = weights.chunks(inputs).map(|w| {
+            let n = w.len() as f32;
+            let mean = w.iter().sum::<f32>() / n;
+            let variance = w.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / (n - 1.0).max(1.0);
+            let largest = w.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+            let range = if inputs > 1 { largest.min(deviations * variance.sqrt()) } else { largest };
+            range.max(1e-6).ln()
+        });
+        let log_range = floats(log_ranges.collect(), [outputs], &device);
+        Self { log_range: self.log_range.map(|_| log_range.require_grad()), ..self }
+    }
+
+    /// The weights at each of `widths` bits, [outputs, inputs] each; 0 bits is all zeros.
+    ///
+    /// Forward values are those of the device. Backward, the rounding passes gradients straight through to the
+    /// weights inside the range, and the range gets the LSQ gradient.
+    pub fn at_widths(&self, widths: &[u8]) -> Vec<Tensor<2>> {
+        let range = self.log_range.val().exp().unsqueeze_dim::<2>(1);
+        let scaled = (self.weight.val() / range.clone()).clamp(-1.0, 1.0);
+        let plain = scaled.clone().detach();
+        let master = ((plain.clone() + 1.0) * 128.0).floor().clamp(0.0, 255.0);
+        let at = |bits: u8| {
+            if bits == 0 {
+                return self.weight.val().zeros_like();
+            }
+            let code = (master.clone() / f32::from(1u16 << (8 - bits))).floor();
+            let level = (code * 2.0 + 1.0) / f32::from(1u16 << bits) - 1.0;
+            range.clone() * (scaled.clone() + (level - plain.clone()))
+        };
+        widths.iter().map(|&bits| at(bits)).collect()
+    }
+
+    /// `x` [batch, tokens, inputs] -> [batch, tokens, outputs].
+    pub fn forward(&self, x: Tensor<3>, weights: &LayerWeights) -> Tensor<3> {
+        let [batch, tokens, inputs] = x.dims();
+        let bias = self.bias.val().reshape([1, 1, -1]);
+        match weights {
+            LayerWeights::Shared(w) => {
+                let y = x.reshape([batch * tokens, inputs]).matmul(w.clone().transpose());
+                y.reshape([batch, tokens, self.outputs()]) + bias
+            }
+            LayerWeights::PerUser(w) => x.matmul(w.clone().swap_dims(1, 2)) + bias,
+        }
+    }
+}

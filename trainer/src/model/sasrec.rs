@@ -1,0 +1,210 @@
+//! SASRec (Kang and McAuley 2018, arXiv 1808.09781), pre-norm, with tied item embeddings and no padding row.
+//!
+//! Sequences are aligned to the right: the newest item always has the last position. Forward follows
+//! docs/numerics.md section 8, in floating point.
+
+use super::activation_quantiser::ActivationQuantiser;
+use super::dropout::Dropout;
+use super::quantised_linear::{LayerWeights, QuantisedLinear};
+use crate::tensor::{Backend, Device, IntTensor, Tensor, floats};
+use burn::module::{Module, Param};
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::prelude::Backend as BurnBackend;
+use burn::tensor::Distribution;
+use burn::tensor::activation::{gelu, relu, softmax};
+use chord_plan::manifest::{Activation, SasRecShape};
+
+/// Quantised layers of a block, in the order of their channels in a plan.
+pub const LAYERS_PER_BLOCK: usize = 6;
+
+/// One transformer block.
+#[derive(Module, Debug)]
+pub struct Block<B: BurnBackend> {
+    /// Before attention.
+    pub norm1: LayerNorm<B>,
+    /// Before the feed-forward layers.
+    pub norm2: LayerNorm<B>,
+    /// Queries of attention.
+    pub query: QuantisedLinear<B>,
+    /// Keys of attention.
+    pub key: QuantisedLinear<B>,
+    /// Values of attention.
+    pub value: QuantisedLinear<B>,
+    /// Projection of the attended values.
+    pub output: QuantisedLinear<B>,
+    /// First feed-forward layer, dim -> inner.
+    pub expand: QuantisedLinear<B>,
+    /// Second feed-forward layer, inner -> dim.
+    pub contract: QuantisedLinear<B>,
+}
+
+impl<B: BurnBackend> Block<B> {
+    /// The quantised layers in plan order.
+    pub fn layers(&self) -> [&QuantisedLinear<B>; LAYERS_PER_BLOCK] {
+        [&self.query, &self.key, &self.value, &self.output, &self.expand, &self.contract]
+    }
+}
+
+/// The backbone.
+#[derive(Module, Debug)]
+pub struct SasRec<B: BurnBackend> {
+    /// Item embeddings, [items, dim]; also the output layer.
+    pub items: Param<burn::Tensor<B, 2>>,
+    /// Position embeddings, [window, dim].
+    pub positions: Param<burn::Tensor<B, 2>>,
+    /// Transformer blocks.
+    pub blocks: Vec<Block<B>>,
+    /// Before the output layer.
+    pub final_norm: LayerNorm<B>,
+    #[module(skip)]
+    shape: Shape,
+}
+
+/// The sizes of a backbone, in a form burn's modules can carry.
+#[derive(Clone, Debug)]
+struct Shape(SasRecShape);
+
+/// A left-padded batch of sequences.
+pub struct Sequences {
+    /// Item rows, [batch, tokens]; padding holds row 0.
+    pub items: IntTensor<2>,
+    /// Added to attention scores, [batch, 1, tokens, tokens]: -1e9 for later tokens and padding, else 0.
+    pub mask: Tensor<4>,
+}
+
+impl Sequences {
+    /// Aligns sequences of item rows to the right, padding to the longest.
+    pub fn new(rows: &[&[u32]], device: &Device) -> Self {
+        let (batch, tokens) = (rows.len(), rows.iter().map(|r| r.len()).max().unwrap_or(0));
+        let mut items = vec![0i32; batch * tokens];
+        let mut mask = vec![-1e9f32; batch * tokens * tokens];
+        for (b, row) in rows.iter().enumerate() {
+            let pad = tokens - row.len();
+            for (slot, &item) in items[b * tokens + pad..].iter_mut().zip(*row) {
+                *slot = item as i32;
+            }
+            for t in pad..tokens {
+                mask[(b * tokens + t) * tokens + pad..=(b * tokens + t) * tokens + t].fill(0.0);
+            }
+        }
+        Self {
+            items: crate::tensor::integers(items, [batch, tokens], device),
+            mask: floats(mask, [batch, 1, tokens, tokens], device),
+        }
+    }
+}
+
+/// What varies between forward passes of the same weights.
+pub struct Pass<'a> {
+    /// The weights of every quantised layer, in plan order.
+    pub weights: &'a [LayerWeights],
+    /// How activations enter quantised layers.
+    pub activations: ActivationQuantiser,
+    /// Dropout masks, or none.
+    pub dropout: &'a mut Dropout,
+    /// Dropout rate.
+    pub rate: f64,
+}
+
+impl SasRec<Backend> {
+    /// A new backbone; embeddings ~ N(0, `embedding_std`^2).
+    pub fn new(shape: &SasRecShape, embedding_std: f64, device: &Device) -> Self {
+        let (dim, inner) = (usize::from(shape.dim), usize::from(shape.inner));
+        let embedding = |rows: usize| {
+            Param::from_tensor(Tensor::random([rows, dim], Distribution::Normal(0.0, embedding_std), device))
+        };
+        let norm = || LayerNormConfig::new(dim).with_epsilon(f64::from(shape.norm_epsilon)).init(device);
+        let square = || QuantisedLinear::new(dim, dim, device);
+        let block = |_| Block {
+            norm1: norm(),
+            norm2: norm(),
+            query: square(),
+            key: square(),
+            value: square(),
+            output: square(),
+            expand: QuantisedLinear::new(dim, inner, device),
+            contract: QuantisedLinear::new(inner, dim, device),
+        };
+        Self {
+            items: embedding(shape.items as usize),
+            positions: embedding(usize::from(shape.positions)),
+            blocks: (0..shape.blocks).map(block).collect(),
+            final_norm: norm(),
+            shape: Shape(shape.clone()),
+        }
+    }
+
+    /// The sizes.
+    pub fn shape(&self) -> &SasRecShape {
+        &self.shape.0
+    }
+
+    /// The quantised layers in plan order.
+    pub fn layers(&self) -> impl Iterator<Item = &QuantisedLinear<Backend>> {
+        self.blocks.iter().flat_map(Block::layers)
+    }
+
+    /// Applies `change` to every quantised layer.
+    pub fn map_layers(mut self, change: impl Fn(QuantisedLinear<Backend>) -> QuantisedLinear<Backend>) -> Self {
+        self.blocks = (self.blocks.into_iter())
+            .map(|b| Block {
+                query: change(b.query),
+                key: change(b.key),
+                value: change(b.value),
+                output: change(b.output),
+                expand: change(b.expand),
+                contract: change(b.contract),
+                ..b
+            })
+            .collect();
+        self
+    }
+
+    /// The full-precision weights.
+    pub fn full_precision(&self) -> Vec<LayerWeights> {
+        self.layers().map(|l| LayerWeights::Shared(l.weight.val())).collect()
+    }
+
+    /// Hidden states after the final norm, [batch, tokens, dim].
+    pub fn hidden(&self, sequences: &Sequences, pass: &mut Pass) -> Tensor<3> {
+        let [batch, tokens] = sequences.items.dims();
+        let dim = usize::from(self.shape().dim);
+        let window = usize::from(self.shape().positions);
+        let items = self.items.val().select(0, sequences.items.clone().reshape([batch * tokens]));
+        let positions = self.positions.val().slice([window - tokens..window]).unsqueeze_dim::<3>(0);
+        let mut x = pass.dropout.apply(items.reshape([batch, tokens, dim]) + positions, pass.rate);
+        for (block, weights) in self.blocks.iter().zip(pass.weights.chunks(LAYERS_PER_BLOCK)) {
+            let [query, key, value, output, expand, contract] = weights else {
+                unreachable!("weights come from layers()")
+            };
+            let h = pass.activations.apply(block.norm1.forward(x.clone()));
+            let q = block.query.forward(h.clone(), query);
+            let k = block.key.forward(h.clone(), key);
+            let v = block.value.forward(h, value);
+            let c = pass.activations.apply(self.attention(q, k, v, sequences.mask.clone(), pass));
+            x = x + pass.dropout.apply(block.output.forward(c, output), pass.rate);
+            let h = pass.activations.apply(block.norm2.forward(x.clone()));
+            let f = self.activate(block.expand.forward(h, expand));
+            let f = pass.activations.apply(pass.dropout.apply(f, pass.rate));
+            x = x + pass.dropout.apply(block.contract.forward(f, contract), pass.rate);
+        }
+        self.final_norm.forward(x)
+    }
+
+    fn attention(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, mask: Tensor<4>, pass: &mut Pass) -> Tensor<3> {
+        let [batch, tokens, dim] = q.dims();
+        let heads = usize::from(self.shape().heads);
+        let split = |x: Tensor<3>| x.reshape([batch, tokens, heads, dim / heads]).swap_dims(1, 2);
+        let scale = ((dim / heads) as f32).sqrt().recip();
+        let scores = split(q).matmul(split(k).swap_dims(2, 3)) * scale + mask;
+        let shares = pass.dropout.apply(softmax(scores, 3), pass.rate);
+        shares.matmul(split(v)).swap_dims(1, 2).reshape([batch, tokens, dim])
+    }
+
+    fn activate(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.shape().activation {
+            Activation::Relu => relu(x),
+            Activation::Gelu => gelu(x),
+        }
+    }
+}

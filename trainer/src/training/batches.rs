@@ -1,0 +1,83 @@
+//! Training batches: a function of the data, a seed and the epoch alone.
+
+use crate::data::LeaveOneOut;
+use rand::Rng;
+use rand::seq::SliceRandom;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+
+/// A stretch of one user's training sequence: `inputs` predict `targets` one step later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// User row.
+    pub user: usize,
+    /// First item of the window.
+    pub start: usize,
+    /// One past the last item; the window holds `end - start - 1` inputs and as many targets.
+    pub end: usize,
+}
+
+/// One sequence of a batch, cut out of its user's training items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example<'a> {
+    /// Item rows fed to the backbone, oldest first.
+    pub inputs: &'a [u32],
+    /// Item rows to predict, as many.
+    pub targets: &'a [u32],
+    /// First target that counts in the loss.
+    pub first_target: usize,
+    /// Items the profile sees: all before the first target that counts.
+    pub profile: &'a [u32],
+}
+
+/// The windows of one epoch in batches of `batch`: `ceil(n / window)` random windows of at most `window + 1` items
+/// for a user of n training items; each batch holds windows of similar length.
+pub fn epoch(data: &LeaveOneOut, window: usize, batch: usize, seed: u64) -> Vec<Vec<Window>> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut windows = Vec::new();
+    for user in 0..data.users() {
+        let n = data.train(user).len();
+        if n < 2 {
+            continue;
+        }
+        if n <= window + 1 {
+            windows.push(Window { user, start: 0, end: n });
+            continue;
+        }
+        for _ in 0..n.div_ceil(window) {
+            // Mostly full windows; one in ten is cut short, so that short histories are seen too.
+            let mut end = rng.random_range(2 + window / 2..=n);
+            if rng.random_bool(0.9) {
+                end = end.max(window + 1);
+            }
+            windows.push(Window { user, start: end.saturating_sub(window + 1), end });
+        }
+    }
+    windows.shuffle(&mut rng);
+    let mut batches = Vec::new();
+    for pool in windows.chunks_mut(batch * 10) {
+        pool.sort_by_key(|w| w.end - w.start);
+        batches.extend(pool.chunks(batch).map(<[Window]>::to_vec));
+    }
+    batches.shuffle(&mut rng);
+    batches
+}
+
+impl Window {
+    /// The window with every target counted.
+    pub fn whole<'a>(&self, data: &LeaveOneOut<'a>) -> Example<'a> {
+        let items = &data.train(self.user)[self.start..self.end];
+        Example { inputs: &items[..items.len() - 1], targets: &items[1..], first_target: 0, profile: &[] }
+    }
+
+    /// The window split at a random item m of its first half: the profile sees items before m, the loss counts
+    /// targets from m on, so one plan serves the sequence without seeing what it must predict.
+    pub fn split<'a>(&self, data: &LeaveOneOut<'a>, rng: &mut impl Rng) -> Example<'a> {
+        const LEAST_PROFILE: usize = 3;
+        let items = data.train(self.user);
+        let first = self.start + 1;
+        let half = (self.end - first) / 2;
+        let m = rng.random_range(first..=first + half).max(LEAST_PROFILE).min(self.end - 1);
+        Example { first_target: m - first, profile: &items[..m], ..self.whole(data) }
+    }
+}

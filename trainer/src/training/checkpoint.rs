@@ -1,0 +1,247 @@
+//! Checkpoints: one safetensors file with the weights by name, the optimiser's moments and where training stands.
+//!
+//! A file appears under its name only when it is whole: it is written beside it and renamed.
+
+use super::adam::{Adam, Moments};
+use crate::tensor::{Backend, Device, Tensor, to_host};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::TensorData;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Where training stands, stored as metadata.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Name of the stage.
+    pub stage: String,
+    /// Epoch in progress, from 0.
+    pub epoch: usize,
+    /// Steps of this epoch that are done.
+    pub step: usize,
+    /// Sum of the training loss over this epoch's positions so far.
+    pub loss_sum: f64,
+    /// Positions of this epoch so far.
+    pub positions: u64,
+    /// Best validation figure so far and its epoch.
+    pub best: Option<(f64, usize)>,
+}
+
+/// Why a checkpoint cannot be read or written.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not a safetensors file, or cut short.
+    #[error("{path}: not a whole safetensors file ({source})")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        source: safetensors::SafeTensorError,
+    },
+    /// A tensor is missing.
+    #[error("{path}: tensor `{name}` is missing")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Of the tensor.
+        name: String,
+    },
+    /// A tensor has another shape or element type than the model.
+    #[error("{path}: tensor `{name}` is {found}, the model needs {expected}")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Of the tensor.
+        name: String,
+        /// As stored.
+        found: String,
+        /// As needed.
+        expected: String,
+    },
+    /// A weight is NaN or infinite.
+    #[error("{path}: tensor `{name}` holds {value} at element {index}")]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Of the tensor.
+        name: String,
+        /// Flat index.
+        index: usize,
+        /// What is there.
+        value: f32,
+    },
+}
+
+const PROGRESS: &str = "chord.progress";
+const STEPS: &str = "chord.optimiser_steps";
+
+/// Writes `module`, and the optimiser with its progress if given, to `path`.
+///
+/// # Errors
+/// If the file cannot be written; then nothing stays at or beside `path`.
+pub fn save<M: Module<Backend>>(
+    path: &Path,
+    module: &M,
+    state: Option<(&Adam, &Progress)>,
+) -> Result<(), CheckpointError> {
+    let mut tensors = Collect::default();
+    module.visit(&mut tensors);
+    let mut metadata = HashMap::new();
+    if let Some((adam, progress)) = state {
+        for (name, moments) in &adam.moments {
+            for (kind, tensor) in [("first", &moments.first), ("second", &moments.second)] {
+                let shape = tensor.dims().to_vec();
+                tensors.tensors.insert(format!("adam.{kind}.{name}"), (shape, bytes(tensor.clone())));
+            }
+        }
+        metadata.insert(PROGRESS.to_owned(), serde_json::to_string(progress).expect("plain data"));
+        metadata.insert(STEPS.to_owned(), adam.steps.to_string());
+    }
+    let format_error = |source| CheckpointError::Format { path: path.to_owned(), source };
+    let views = tensors.tensors.iter().map(|(name, (shape, data))| {
+        Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?))
+    });
+    let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format_error)?;
+    // Metadata is a map without order: one entry at most keeps files of equal content equal.
+    let metadata = (!metadata.is_empty()).then_some(metadata);
+    let file = safetensors::serialize(views, metadata).map_err(format_error)?;
+    crate::atomic_file::write(path, &file).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
+}
+
+/// Reads the weights of `path` into `module`; every parameter must be there. Returns the module, and the optimiser
+/// and progress if the file holds them.
+///
+/// # Errors
+/// If the file is not whole, lacks a parameter, or holds one of another shape or a value that is not finite.
+pub fn load<M: Module<Backend>>(
+    path: &Path,
+    module: M,
+    device: &Device,
+) -> Result<(M, Option<(Adam, Progress)>), CheckpointError> {
+    let file = std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
+    let format_error = |source| CheckpointError::Format { path: path.to_owned(), source };
+    let (_, header) = safetensors::SafeTensors::read_metadata(&file).map_err(format_error)?;
+    let stored = safetensors::SafeTensors::deserialize(&file).map_err(format_error)?;
+    let mut fill = Fill { path, stored: &stored, names: Vec::new(), error: None };
+    let module = module.map(&mut fill);
+    if let Some(error) = fill.error {
+        return Err(error);
+    }
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let progress = metadata.get(PROGRESS).and_then(|p| serde_json::from_str(p).ok());
+    let steps = metadata.get(STEPS).and_then(|s| s.parse().ok());
+    let (Some(progress), Some(steps)) = (progress, steps) else { return Ok((module, None)) };
+    let plain = burn::tensor::backend::DeviceOps::inner(device);
+    let mut adam = Adam { steps, moments: BTreeMap::new() };
+    for name in stored.names() {
+        if let Some(parameter) = name.strip_prefix("adam.first.") {
+            let first = values(path, &stored, name)?;
+            let second = values(path, &stored, &format!("adam.second.{parameter}"))?;
+            adam.moments.insert(parameter.to_owned(), Moments::from_host(first, second, plain));
+        }
+    }
+    Ok((module, Some((adam, progress))))
+}
+
+fn bytes<const D: usize>(tensor: Tensor<D>) -> Vec<u8> {
+    to_host(tensor).iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn values(path: &Path, stored: &safetensors::SafeTensors, name: &str) -> Result<Vec<f32>, CheckpointError> {
+    let view = stored
+        .tensor(name)
+        .map_err(|_| CheckpointError::Missing { path: path.to_owned(), name: name.to_owned() })?;
+    if view.dtype() != Dtype::F32 {
+        return Err(CheckpointError::Shape {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            found: format!("{:?}", view.dtype()),
+            expected: "F32".to_owned(),
+        });
+    }
+    let values: Vec<f32> =
+        view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect();
+    if let Some(index) = values.iter().position(|x| !x.is_finite()) {
+        let (path, name) = (path.to_owned(), name.to_owned());
+        return Err(CheckpointError::NotFinite { path, name, index, value: values[index] });
+    }
+    Ok(values)
+}
+
+/// Gathers parameters by dotted name.
+#[derive(Default)]
+struct Collect {
+    names: Vec<String>,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+}
+
+impl ModuleVisitor<Backend> for Collect {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.names.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.names.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        self.tensors.insert(self.names.join("."), (tensor.dims().to_vec(), bytes(tensor)));
+    }
+}
+
+/// Replaces parameters by stored ones of the same dotted name.
+struct Fill<'a> {
+    path: &'a Path,
+    stored: &'a safetensors::SafeTensors<'a>,
+    names: Vec<String>,
+    error: Option<CheckpointError>,
+}
+
+impl Fill<'_> {
+    fn read<const D: usize>(&self, name: &str, like: &Tensor<D>) -> Result<Tensor<D>, CheckpointError> {
+        let values = values(self.path, self.stored, name)?;
+        let found = self.stored.tensor(name).expect("was just read").shape().to_vec();
+        if found != like.dims() {
+            return Err(CheckpointError::Shape {
+                path: self.path.to_owned(),
+                name: name.to_owned(),
+                found: format!("{found:?}"),
+                expected: format!("{:?}", like.dims()),
+            });
+        }
+        Ok(Tensor::from_data(TensorData::new(values, found), &like.device()))
+    }
+}
+
+impl ModuleMapper<Backend> for Fill<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.names.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.names.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let tensor = match self.read(&self.names.join("."), &tensor) {
+            Ok(stored) => stored.set_require_grad(tensor.is_require_grad()),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                tensor
+            }
+        };
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}

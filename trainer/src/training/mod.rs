@@ -1,0 +1,12 @@
+//! Training: batches, loss, optimiser, stages, checkpoints.
+
+pub mod adam;
+pub mod batches;
+pub mod checkpoint;
+pub mod interrupt;
+pub mod loss;
+pub mod metrics_log;
+pub mod pipeline;
+pub mod progress;
+pub mod stage;
+pub mod step;

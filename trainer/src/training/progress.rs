@@ -1,0 +1,31 @@
+//! Progress bars on a terminal; elsewhere the log's plain lines are all there is.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::sync::LazyLock;
+
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// A bar over `steps` with the loss of the epoch so far and the time left. Hidden unless stderr is a terminal.
+pub fn bar(stage: &str, steps: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{prefix:>9} {bar:32} {pos}/{len} steps  {per_sec}  left {eta}  {msg}")
+        .expect("the template is valid");
+    BARS.add(ProgressBar::new(steps).with_style(style).with_prefix(stage.to_owned()))
+}
+
+/// Standard error for log lines: bars step aside while one is written.
+#[derive(Clone, Copy, Debug)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        BARS.suspend(|| std::io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}

@@ -1,0 +1,220 @@
+//! One stage of training: epochs, validation, checkpoints, resume.
+
+use super::adam::Adam;
+use super::batches;
+use super::checkpoint::{self, CheckpointError, Progress};
+use super::metrics_log::{MetricsLog, Record};
+use super::step::{StepContext, mix};
+use super::{interrupt, progress};
+use crate::allocator::AllocationError;
+use crate::config::{Config, Schedule};
+use crate::data::{LeaveOneOut, Split};
+use crate::evaluation::trainer_engine::TrainerEngine;
+use crate::evaluation::{EvaluationError, Report};
+use crate::hypernetwork::Channels;
+use crate::model::chord::{Chord, Precision, allocator};
+use crate::tensor::{Backend, Device};
+use burn::module::Module;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use thiserror::Error;
+use tracing::info;
+
+/// Why training stopped before its end.
+#[derive(Debug, Error)]
+pub enum TrainingError {
+    /// Ctrl-C or SIGTERM; a checkpoint is there.
+    #[error("interrupted; go on with `chord train --run {run} --resume`")]
+    Interrupted {
+        /// The run folder.
+        run: PathBuf,
+    },
+    /// The loss is not a number.
+    #[error("stage {stage}, epoch {epoch}, step {step}: the loss is {loss}; lower the learning rate")]
+    Diverged {
+        /// Name of the stage.
+        stage: String,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step in the epoch, from 1.
+        step: usize,
+        /// Mean over the step.
+        loss: f64,
+    },
+    /// There is nothing to train on.
+    #[error("no user has two training interactions")]
+    NoBatches,
+    /// A checkpoint cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A score or budget is out of range.
+    #[error(transparent)]
+    Allocation(#[from] AllocationError),
+    /// Validation failed.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+    /// A file of the run folder cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A stage and where it keeps its files.
+pub struct Stage<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The interactions.
+    pub data: &'a LeaveOneOut<'a>,
+    /// An autodiff device.
+    pub device: &'a Device,
+    /// The run folder.
+    pub run: &'a Path,
+    /// How weights are chosen while it trains.
+    pub precision: Precision,
+}
+
+/// The finished weights of a stage.
+pub fn finished(run: &Path, precision: Precision) -> PathBuf {
+    run.join("checkpoints").join(format!("{precision}.safetensors"))
+}
+
+impl Stage<'_> {
+    fn schedule(&self) -> Schedule {
+        let train = &self.config.train;
+        match self.precision {
+            Precision::Fp32 => train.fp32.clone(),
+            Precision::Uniform(_) => train.uniform.schedule(),
+            Precision::Static => train.static_.clone(),
+            Precision::Personal => train.personal.clone(),
+        }
+    }
+
+    fn file(&self, kind: &str) -> PathBuf {
+        self.run.join("checkpoints").join(format!("{}.{kind}.safetensors", self.precision))
+    }
+
+    /// Trains from `start`, or goes on from this stage's last checkpoint, and returns the model of the best
+    /// validation. Its weights are then in the file [`finished`] names; a stage found finished is only loaded.
+    ///
+    /// # Errors
+    /// When interrupted (resumable), when the loss diverges, or when files cannot be read or written.
+    pub fn train(&self, start: Chord<Backend>, log: &mut MetricsLog) -> Result<Chord<Backend>, TrainingError> {
+        let done = finished(self.run, self.precision);
+        if done.exists() {
+            info!("{}: finished before", self.precision);
+            return Ok(checkpoint::load(&done, start, self.device)?.0);
+        }
+        let (latest, best) = (self.file("latest"), self.file("best"));
+        let name = self.precision.to_string();
+        let mut progress = Progress { stage: name.clone(), ..Progress::default() };
+        let mut adam = Adam::default();
+        let mut model = start;
+        if latest.exists()
+            && let (loaded, Some(state)) = checkpoint::load(&latest, model.clone(), self.device)?
+        {
+            model = loaded;
+            (adam, progress) = state;
+            info!("{name}: going on from epoch {}, step {}", progress.epoch + 1, progress.step);
+        }
+        if self.precision == Precision::Personal {
+            // Only the profile encoder and the hypernetworks learn.
+            model.backbone = model.backbone.no_grad();
+            model.shared = model.shared.no_grad();
+        }
+        let schedule = self.schedule();
+        let allocator = allocator(self.config, &Channels::of(&model.backbone));
+        let context = StepContext {
+            config: self.config,
+            data: self.data,
+            precision: self.precision,
+            allocator: &allocator,
+            device: self.device,
+        };
+        let train = &self.config.train;
+        let stream = mix(&[train.seed, name.bytes().fold(0, |h, b| mix(&[h, b.into()]))]);
+        let epoch_batches = |epoch: usize| {
+            let window = usize::from(self.config.model.window);
+            batches::epoch(self.data, window, train.batch, mix(&[stream, 1, epoch as u64]))
+        };
+        let steps_per_epoch = epoch_batches(0).len();
+        if steps_per_epoch == 0 {
+            return Err(TrainingError::NoBatches);
+        }
+        let total = (schedule.epochs * steps_per_epoch).max(1);
+        let bar = progress::bar(&name, total as u64);
+        if schedule.epochs == 0 {
+            checkpoint::save(&best, &model, None)?;
+        }
+        for epoch in progress.epoch..schedule.epochs {
+            let began = Instant::now();
+            let first = progress.step;
+            for (step, batch) in epoch_batches(epoch).iter().enumerate().skip(first) {
+                let number = epoch * steps_per_epoch + step;
+                let warm = ((number + 1) as f64 / train.warm_up.max(1) as f64).min(1.0);
+                let decay = (1.0 - number as f64 / total as f64).max(0.02);
+                let seed = mix(&[stream, 2, number as u64]);
+                let (next, loss) = context.step(model, &mut adam, batch, seed, schedule.learning_rate * warm * decay)?;
+                model = next;
+                if !loss.sum.is_finite() {
+                    let loss = loss.sum / loss.positions as f64;
+                    return Err(TrainingError::Diverged { stage: name, epoch: epoch + 1, step: step + 1, loss });
+                }
+                progress.loss_sum += loss.sum;
+                progress.positions += loss.positions as u64;
+                progress.step = step + 1;
+                bar.set_position(number as u64 + 1);
+                bar.set_message(format!("loss {:.4}", progress.loss_sum / progress.positions as f64));
+                let stop = interrupt::requested();
+                if stop || (number + 1) % train.checkpoint_every == 0 {
+                    checkpoint::save(&latest, &model, Some((&adam, &progress)))?;
+                }
+                if stop {
+                    return Err(TrainingError::Interrupted { run: self.run.to_owned() });
+                }
+            }
+            let loss = progress.loss_sum / progress.positions.max(1) as f64;
+            let seconds = began.elapsed().as_secs_f64();
+            let validation = self.validate(&model, epoch, schedule.epochs)?;
+            if let Some(report) = &validation
+                && progress.best.is_none_or(|(figure, _)| report.ndcg > figure)
+            {
+                progress.best = Some((report.ndcg, epoch + 1));
+                checkpoint::save(&best, &model, None)?;
+            }
+            progress = Progress {
+                epoch: epoch + 1,
+                step: 0,
+                loss_sum: 0.0,
+                positions: 0,
+                ..progress
+            };
+            checkpoint::save(&latest, &model, Some((&adam, &progress)))?;
+            let record = Record { stage: &name, epoch: epoch + 1, loss, seconds, validation };
+            log.append(&record)?;
+            info!("{record}");
+        }
+        bar.finish_and_clear();
+        std::fs::rename(&best, &done).map_err(|source| TrainingError::Io { path: done.clone(), source })?;
+        // Absent when the stage has no epochs.
+        let _ = std::fs::remove_file(&latest);
+        Ok(checkpoint::load(&done, model, self.device)?.0)
+    }
+
+    fn validate(
+        &self,
+        model: &Chord<Backend>,
+        epoch: usize,
+        epochs: usize,
+    ) -> Result<Option<Report>, TrainingError> {
+        if (epoch + 1) % self.config.train.evaluate_every != 0 && epoch + 1 != epochs {
+            return Ok(None);
+        }
+        let cases: Vec<_> = self.data.cases(Split::Validation).collect();
+        let engine = TrainerEngine::new(model, self.config, self.precision, self.config.budget.default);
+        Ok(Some(Report::of(&engine.evaluate(&cases)?)?))
+    }
+}

@@ -1,0 +1,178 @@
+//! One optimisation step, split over threads.
+
+use super::adam::Adam;
+use super::batches::{Example, Window};
+use super::loss::cross_entropy;
+use crate::allocator::{AllocationError, RateDistortion};
+use crate::config::Config;
+use crate::data::LeaveOneOut;
+use crate::model::chord::{Chord, Precision};
+use crate::model::dropout::Dropout;
+use crate::model::mixed_precision::PaletteSteps;
+use crate::model::profile::Histories;
+use crate::model::sasrec::{Pass, Sequences};
+use crate::tensor::{Backend, Device, integers, to_host};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use rand::Rng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+
+/// What stays the same over the steps of a stage.
+pub struct StepContext<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The interactions.
+    pub data: &'a LeaveOneOut<'a>,
+    /// The stage.
+    pub precision: Precision,
+    /// Bits from scores.
+    pub allocator: &'a RateDistortion,
+    /// An autodiff device.
+    pub device: &'a Device,
+}
+
+/// The loss of one step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepLoss {
+    /// Cross-entropy summed over the positions.
+    pub sum: f64,
+    /// Positions that counted.
+    pub positions: usize,
+}
+
+/// Mixes parts of a seed (SplitMix64, Steele et al. 2014), so that streams do not repeat each other.
+pub fn mix(parts: &[u64]) -> u64 {
+    parts.iter().fold(0x9e37_79b9_7f4a_7c15, |state, part| {
+        let mut z = (state ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+impl StepContext<'_> {
+    /// Takes one step on `batch`. Everything random in it follows from `seed`.
+    ///
+    /// # Errors
+    /// If scores stop being finite, which means that training diverged.
+    pub fn step(
+        &self,
+        model: Chord<Backend>,
+        adam: &mut Adam,
+        batch: &[Window],
+        seed: u64,
+        learning_rate: f64,
+    ) -> Result<(Chord<Backend>, StepLoss), AllocationError> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let budget = self.draw_budget(&mut rng);
+        let personal = self.precision == Precision::Personal;
+        let examples: Vec<Example> = (batch.iter())
+            .map(|window| if personal { window.split(self.data, &mut rng) } else { window.whole(self.data) })
+            .collect();
+        let positions: usize = examples.iter().map(|e| e.targets.len() - e.first_target).sum();
+        // Shards hold equal numbers of sequences; a small batch uses fewer of them.
+        let shards: Vec<&[Example]> =
+            examples.chunks(examples.len().div_ceil(self.config.train.shards)).collect();
+        let run = |(index, shard): (usize, &&[Example])| {
+            self.shard(&model, shard, positions, budget, mix(&[seed, index as u64]))
+        };
+        let results: Vec<_> = if shards.len() == 1 {
+            vec![run((0, &shards[0]))]
+        } else {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (shards.iter().enumerate()).map(|s| scope.spawn(move || run(s))).collect();
+                threads.into_iter().map(|t| t.join().expect("a shard panicked")).collect()
+            })
+        };
+        let mut gradients = Vec::new();
+        let mut sum = 0.0;
+        for result in results {
+            let (loss, gradient) = result?;
+            sum += loss;
+            gradients.push(gradient);
+        }
+        let model = adam.step(model, &mut gradients, learning_rate, self.config.train.clip);
+        Ok((model, StepLoss { sum, positions }))
+    }
+
+    fn draw_budget(&self, rng: &mut impl Rng) -> f32 {
+        let b = &self.config.budget;
+        let fixed = rng.random_bool(b.fixed_share);
+        let drawn = rng.random_range(b.lowest..=b.highest);
+        if fixed { b.default } else { drawn }
+    }
+
+    /// Loss and gradients of some sequences; the gradients are of the mean over the whole step's positions.
+    fn shard(
+        &self,
+        model: &Chord<Backend>,
+        examples: &[Example],
+        positions: usize,
+        budget: f32,
+        seed: u64,
+    ) -> Result<(f64, GradientsParams), AllocationError> {
+        let mut dropout = Dropout::seeded(seed);
+        // Forked leaves: each thread has a graph of its own.
+        let model = model.clone().fork(self.device);
+        let weights = match model.fixed_weights(self.precision) {
+            Some(weights) => weights,
+            None => {
+                let users = (self.precision == Precision::Personal).then(|| {
+                    let histories = self.thinned_histories(examples, mix(&[seed, 1]));
+                    dropout.apply(model.user_embeddings(&histories), self.config.profile.dropout)
+                });
+                let palette = PaletteSteps::new(&model.backbone, self.allocator.widths());
+                let temperature = self.config.train.gate_temperature;
+                model.planned_weights(model.log_scores(users), &palette, self.allocator, budget, temperature)?
+            }
+        };
+        let inputs: Vec<&[u32]> = examples.iter().map(|e| e.inputs).collect();
+        let sequences = Sequences::new(&inputs, self.device);
+        let hidden = model.backbone.hidden(
+            &sequences,
+            &mut Pass {
+                weights: &weights,
+                activations: self.precision.activations(self.config),
+                dropout: &mut dropout,
+                rate: self.config.model.dropout,
+            },
+        );
+        let [batch, tokens, dim] = hidden.dims();
+        let mut rows = Vec::new();
+        let mut targets = Vec::new();
+        for (b, example) in examples.iter().enumerate() {
+            let pad = tokens - example.inputs.len();
+            for t in example.first_target..example.targets.len() {
+                rows.push((b * tokens + pad + t) as i32);
+                targets.push(example.targets[t] as i32);
+            }
+        }
+        let n = rows.len();
+        let hidden = hidden.reshape([batch * tokens, dim]).select(0, integers(rows, [n], self.device));
+        let targets = integers(targets, [n], self.device);
+        let loss = cross_entropy(hidden, model.backbone.items.val(), targets);
+        let gradients = (loss.surrogate / positions as f32).backward();
+        let sum = f64::from(to_host(loss.sum)[0]);
+        Ok((sum, GradientsParams::from_grads(gradients, &model)))
+    }
+
+    /// What the profile sees, with a share of the items left out at random but never all.
+    fn thinned_histories(&self, examples: &[Example], seed: u64) -> Histories {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let p = &self.config.profile;
+        let kept: Vec<Vec<u32>> = (examples.iter())
+            .map(|e| {
+                let newest = &e.profile[e.profile.len().saturating_sub(p.pooled)..];
+                let mut kept: Vec<u32> =
+                    newest.iter().copied().filter(|_| !rng.random_bool(p.history_dropout)).collect();
+                if kept.is_empty() {
+                    kept.extend(newest.last());
+                }
+                kept
+            })
+            .collect();
+        let rows: Vec<&[u32]> = kept.iter().map(Vec::as_slice).collect();
+        Histories::new(&rows, p.recent, p.pooled, self.device)
+    }
+}
