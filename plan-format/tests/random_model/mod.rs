@@ -13,7 +13,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,12 +23,12 @@ impl Random {
 
     /// In `0..n`.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
+        (self.bits() % n as u64) as usize
     }
 
     /// In `-1.0..1.0`, a multiple of 2^-23.
     pub fn signed(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+        (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 }
 
@@ -66,7 +66,7 @@ pub fn bundle(manifest: &Manifest, random: &mut Random) -> Vec<u8> {
         };
         let numbers = match section {
             Section::ItemCodes | Section::Layer(_, LayerPart::Codes) => {
-                let codes: Vec<i8> = (0..len).map(|_| random.next() as i8).collect();
+                let codes: Vec<i8> = (0..len).map(|_| random.bits() as i8).collect();
                 writer.codes(section, &codes).expect("the section fits");
                 continue;
             }

@@ -1,0 +1,164 @@
+//! The firmware in QEMU and the engine on this machine: the same ranking, the same bits.
+//!
+//! Without QEMU or the firmware's target these tests fail; `cargo xtask test` installs both.
+//! `CHORD_BLESS=1` writes the committed request and its snapshot anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chord_plan::manifest::{Activation, SasRecShape};
+use chord_tests::firmware::{self, Request};
+use chord_tests::random_model;
+
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Target directory of all firmware builds, apart from that of the tests, which cargo may hold locked.
+fn target_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware")
+}
+
+/// A fresh folder for one request.
+fn case_dir(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("requests").join(name);
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// Exit code and messages of the firmware built around the request in `dir`.
+fn run(dir: &Path, elf: &Path) -> (u8, Vec<String>) {
+    firmware::build(dir, &target_dir(), elf);
+    let mut lines = Vec::new();
+    let code = xtask::qemu::run(elf, TIMEOUT, |line| lines.push(line.to_owned())).unwrap();
+    (code, lines)
+}
+
+fn shape() -> SasRecShape {
+    SasRecShape {
+        items: 60,
+        positions: 20,
+        dim: 32,
+        inner: 64,
+        blocks: 2,
+        heads: 2,
+        activation: Activation::Gelu,
+        norm_epsilon: 1e-5,
+    }
+}
+
+/// The request in `firmware-example/request/`.
+fn committed() -> Request {
+    Request::random(&random_model::sasrec(shape(), [0, 2, 4, 8]), 12, 10, 32)
+}
+
+fn bless() -> bool {
+    std::env::var_os("CHORD_BLESS").is_some()
+}
+
+/// Each expected message is there, in this order, perhaps with more text behind (the number as decimals).
+fn assert_messages(name: &str, (code, lines): (u8, Vec<String>), request: &Request) {
+    let ranking =
+        lines.iter().filter(|line| !line.starts_with("info model") && !line.starts_with("info plan"));
+    let ranking: Vec<&String> = ranking.collect();
+    let expected = request.expected_messages();
+    assert_eq!((code, ranking.len()), (0, expected.len()), "{name}: {lines:#?}");
+    for (line, expected) in ranking.iter().zip(&expected) {
+        assert!(line.starts_with(expected.as_str()), "{name}: got {line}, expected {expected}");
+    }
+}
+
+#[test]
+fn random_models_give_the_same_bits() {
+    let relu = Activation::Relu;
+    let cases = [
+        (
+            "one_item_of_history",
+            SasRecShape { dim: 8, inner: 16, blocks: 1, heads: 1, activation: relu, ..shape() },
+            [0, 2, 4, 8],
+            1,
+        ),
+        (
+            "shorter_than_the_window",
+            SasRecShape { dim: 12, inner: 21, heads: 3, ..shape() },
+            [0, 4, 255, 255],
+            9,
+        ),
+        (
+            "longer_than_the_window",
+            SasRecShape { positions: 7, dim: 30, inner: 33, blocks: 3, heads: 5, ..shape() },
+            [2, 4, 8, 255],
+            11,
+        ),
+        (
+            "odd_sizes",
+            SasRecShape { items: 13, positions: 6, dim: 5, inner: 3, heads: 1, activation: relu, ..shape() },
+            [0, 2, 4, 8],
+            6,
+        ),
+        ("no_bits_at_all", SasRecShape { dim: 8, inner: 8, heads: 4, ..shape() }, [0, 255, 255, 255], 3),
+    ];
+    for (seed, (name, shape, palette, history)) in (1..).zip(cases) {
+        let request = Request::random(&random_model::sasrec(shape, palette), history, 15, seed);
+        let dir = case_dir(name);
+        request.save(&dir).unwrap();
+        assert_messages(name, run(&dir, &dir.join("firmware.elf")), &request);
+    }
+}
+
+#[test]
+fn the_committed_request_prints_its_snapshot() {
+    let request = committed();
+    let dir = firmware::folder().join("request");
+    let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/firmware_request.txt");
+    if bless() {
+        request.save(&dir).unwrap();
+    }
+    let expected = case_dir("committed");
+    request.save(&expected).unwrap();
+    for name in ["model.chord", "user.plan", "history.txt", "candidates.txt"] {
+        let same = fs::read(dir.join(name)).unwrap() == fs::read(expected.join(name)).unwrap();
+        assert!(same, "{name} is not what the generator writes");
+    }
+
+    let (code, lines) = run(&dir, &expected.join("firmware.elf"));
+    let output: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    if bless() {
+        fs::write(&snapshot, &output).unwrap();
+    }
+    assert_eq!(output, fs::read_to_string(&snapshot).unwrap());
+    assert_messages("committed", (code, lines), &request);
+}
+
+#[test]
+fn a_damaged_plan_is_refused_on_the_device() {
+    let mut request = committed();
+    request.plan[20] ^= 1;
+    let dir = case_dir("damaged_plan");
+    request.save(&dir).unwrap();
+    let (code, lines) = run(&dir, &dir.join("firmware.elf"));
+    assert_eq!((code, lines.last().map(String::as_str)), (1, Some("error Plan(Checksum)")));
+}
+
+#[test]
+fn malformed_requests_do_not_build() {
+    let dir = case_dir("malformed");
+    committed().save(&dir).unwrap();
+    fs::write(dir.join("history.txt"), "3\n4\nfive\n").unwrap();
+    let message = firmware::try_build(&dir, &target_dir()).unwrap_err();
+    assert!(message.contains("history.txt:3: \"five\" is not an item row"), "{message}");
+    committed().save(&dir).unwrap();
+    fs::write(dir.join("model.chord"), b"CHRD").unwrap();
+    let message = firmware::try_build(&dir, &target_dir()).unwrap_err();
+    assert!(message.contains("model.chord: 4 bytes, a bundle has at least 48"), "{message}");
+}
+
+#[test]
+fn a_firmware_that_does_not_end_is_stopped() {
+    let dir = case_dir("timeout");
+    committed().save(&dir).unwrap();
+    let elf = dir.join("firmware.elf");
+    firmware::build(&dir, &target_dir(), &elf);
+    // Even a quick firmware takes longer than no time at all.
+    let error = xtask::qemu::run(&elf, Duration::ZERO, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("still running"), "{error}");
+}
