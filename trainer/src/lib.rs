@@ -1,1 +1,28 @@
-//! Trainer.
+//! The trainer of CHORD (arXiv 2510.03038): a frozen recommender, and the hypernetworks that plan for each user how
+//! many bits of it a device keeps.
+//!
+//! - [`data`]: interactions in, sequences out.
+//! - [`model`], [`hypernetwork`], [`allocator`]: the networks and the plan they lead to.
+//! - [`training`], [`evaluation`]: stages with checkpoints; metrics.
+//! - [`freeze`], [`frozen`], [`simulation`]: the model that leaves for devices, and their arithmetic in plain view.
+//! - [`config`], [`run`], [`cli`]: knobs, run folders, the command.
+
+// Deep generic types of the tensor library.
+#![recursion_limit = "256"]
+
+pub mod allocator;
+pub mod atomic_file;
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod evaluation;
+pub mod freeze;
+pub mod frozen;
+pub mod hypernetwork;
+pub mod inspect;
+pub mod logging;
+pub mod model;
+pub mod run;
+pub mod tensor;
+pub mod training;

@@ -1,2 +1,7 @@
-//! The chord command.
-fn main() {}
+//! The `chord` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chord_trainer::cli::main()
+}

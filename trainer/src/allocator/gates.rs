@@ -21,3 +21,30 @@ pub fn gates(log_scores: Tensor<2>, allocations: &[Allocation], thresholds: &[f3
     };
     thresholds.iter().enumerate().map(gate).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocator::RateDistortion;
+    use crate::tensor::{Device, to_host};
+
+    #[test]
+    fn forward_is_hard_and_backward_soft() {
+        let device = Device::autodiff(Device::Flex(Default::default()));
+        let scores = vec![-3.0, 0.5, 2.0, 9.0];
+        let solver = RateDistortion::new(&[0, 2, 4, 8], vec![8; 4]);
+        let allocation = solver.allocate(&scores, 3.0).unwrap();
+        let tensor = floats(scores.clone(), [1, 4], &device).require_grad();
+        let all = gates(tensor.clone(), std::slice::from_ref(&allocation), solver.thresholds(), 0.5);
+        for (step, gate) in all.iter().enumerate() {
+            let hard: Vec<f32> = allocation.codes.iter().map(|&c| f32::from(usize::from(c) > step)).collect();
+            let found = to_host(gate.clone().inner());
+            found.iter().zip(&hard).for_each(|(a, b)| assert!((a - b).abs() < 1e-6));
+            let gradients = gate.clone().sum().backward();
+            for (found, score) in to_host(tensor.grad(&gradients).unwrap()).iter().zip(&scores) {
+                let s = 1.0 / (1.0 + (-(score - allocation.log_lambda - solver.thresholds()[step]) / 0.5).exp());
+                assert!((found - s * (1.0 - s) / 0.5).abs() < 1e-5);
+            }
+        }
+    }
+}

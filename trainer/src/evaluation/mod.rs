@@ -4,6 +4,7 @@ mod hit_rate;
 mod ndcg;
 mod ranking;
 mod report;
+pub mod runtime_engine;
 pub mod trainer_engine;
 
 pub use hit_rate::hit_rate;

@@ -30,6 +30,9 @@ pub enum EvaluationError {
     /// A budget or score the allocator cannot serve.
     #[error(transparent)]
     Allocation(#[from] crate::allocator::AllocationError),
+    /// The frozen model cannot be built.
+    #[error(transparent)]
+    Frozen(#[from] crate::frozen::FrozenError),
     /// The runtime refused.
     #[error("user {user}: {message}")]
     Runtime {

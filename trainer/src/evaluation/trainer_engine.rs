@@ -4,6 +4,7 @@ use super::{EvaluationError, Outcome, outcome};
 use crate::allocator::Allocation;
 use crate::config::Config;
 use crate::data::Case;
+use crate::frozen::quantised_item_table;
 
 use crate::hypernetwork::Channels;
 use crate::model::activation_quantiser::ActivationQuantiser;
@@ -56,6 +57,15 @@ impl<'a> TrainerEngine<'a> {
         Ok(Chord::allocate(&scores, &allocator, self.budget)?)
     }
 
+    /// The plan of static mixed precision.
+    ///
+    /// # Errors
+    /// As [`TrainerEngine::plans`].
+    pub fn shared_plan(&self) -> Result<Allocation, EvaluationError> {
+        let allocator = allocator(self.config, &Channels::of(&self.model.backbone));
+        Ok(Chord::allocate(&self.model.log_scores(None), &allocator, self.budget)?.remove(0))
+    }
+
     /// Logits of all items for each history, under `plans` where the precision is personal.
     ///
     /// # Errors
@@ -69,18 +79,17 @@ impl<'a> TrainerEngine<'a> {
         let weights = match self.model.fixed_weights(self.precision) {
             Some(weights) => weights,
             None => {
-                let channels = Channels::of(&self.model.backbone);
-                let allocator = allocator(self.config, &channels);
-                let palette = PaletteSteps::new(&self.model.backbone, allocator.widths());
+                let widths = &self.config.quantisation.palette;
+                let palette = PaletteSteps::new(&self.model.backbone, widths);
                 let shared;
                 let plans = match plans {
                     Some(plans) => plans,
                     None => {
-                        shared = Chord::allocate(&self.model.log_scores(None), &allocator, self.budget)?;
+                        shared = [self.shared_plan()?];
                         &shared
                     }
                 };
-                palette.select(&hard_gates(plans, allocator.thresholds().len(), &device))
+                palette.select(&hard_gates(plans, widths.len() - 1, &device))
             }
         };
         let mut dropout = Dropout::off();
@@ -125,12 +134,4 @@ fn hard_gates(plans: &[Allocation], steps: usize, device: &crate::tensor::Device
         floats(values, shape, device)
     };
     (0..steps).map(gate).collect()
-}
-
-fn quantised_item_table(table: &[f32], dim: usize) -> Vec<f32> {
-    use chord_plan::numerics::{master_code, step, level};
-    table.chunks(dim).flat_map(|row| {
-        let range = row.iter().fold(1e-9f32, |m, x| m.max(x.abs())) * 1.0001;
-        row.iter().map(move |&w| f32::from(level(master_code(w, range), 8)) * step(range, 8))
-    }).collect()
 }

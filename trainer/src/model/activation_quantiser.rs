@@ -30,3 +30,27 @@ impl ActivationQuantiser {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{Device, floats, to_host};
+    use chord_plan::numerics::quantise_token;
+
+    /// Fake quantisation agrees with the contract's int8 codes times their scale.
+    #[test]
+    fn sees_what_the_device_sees() {
+        let tokens: [[f32; 5]; 4] =
+            [[0.3, -2.0, 1.1, 0.0, 0.7], [0.0; 5], [1e-30; 5], [-5e3, 4.9e3, 1.0, 2.0, -0.1]];
+        let device = Device::Flex(Default::default());
+        let found = to_host(ActivationQuantiser::Int8.apply(floats(tokens.concat(), [4, 5], &device)));
+        for (token, found) in tokens.iter().zip(found.chunks(5)) {
+            let mut codes = [0i8; 5];
+            let scale = quantise_token(token, &mut codes);
+            for (code, found) in codes.iter().zip(found) {
+                let expected = f32::from(*code) * scale;
+                assert!((expected - found).abs() <= 2e-6 * scale * 127.0, "{expected} {found}");
+            }
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::hypernetwork::{Channels, Granularities, Hypernetworks, SharedScores};
 use crate::model::profile::Histories;
 use crate::tensor::{Backend, Device, Tensor, to_host};
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::Backend as BurnBackend;
 use chord_plan::manifest::SasRecShape;
 
@@ -85,6 +85,21 @@ impl Chord<Backend> {
         model.fork(device)
     }
 
+    /// With gradients only where a stage learns: the backbone, with the shared scores in the static stage; only the
+    /// profile encoder and the hypernetworks in the personal stage.
+    pub fn learning(self, stage: Precision) -> Self {
+        fn only<M: Module<Backend>>(module: M, learns: bool) -> M {
+            module.map(&mut RequireGrad(learns))
+        }
+        let personal = stage == Precision::Personal;
+        Self {
+            backbone: only(self.backbone, !personal),
+            shared: only(self.shared, stage == Precision::Static),
+            profile: only(self.profile, personal),
+            hypernetworks: only(self.hypernetworks, personal),
+        }
+    }
+
     /// User embeddings, [batch, hidden].
     pub fn user_embeddings(&self, histories: &Histories) -> Tensor<2> {
         self.profile.forward(self.backbone.items.val(), histories)
@@ -135,6 +150,16 @@ impl Chord<Backend> {
     ) -> Result<Vec<LayerWeights>, AllocationError> {
         let allocations = Self::allocate(&log_scores, allocator, budget)?;
         Ok(palette.select(&gates(log_scores, &allocations, allocator.thresholds(), temperature)))
+    }
+}
+
+/// Sets whether parameters take part in backpropagation.
+struct RequireGrad(bool);
+
+impl ModuleMapper<Backend> for RequireGrad {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        Param::from_mapped_value(id, tensor.detach().set_require_grad(self.0), mapper)
     }
 }
 

@@ -56,3 +56,41 @@ impl PaletteSteps {
         self.layers.iter().map(select).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::model::chord::Chord;
+    use crate::tensor::{Device, floats, to_host};
+
+    /// A plan of one width everywhere is that width's uniform weights, for one user and for several.
+    #[test]
+    fn gates_select_widths() {
+        let device = Device::Flex(Default::default());
+        let config = config::load(None, &["model.dim=8".into(), "model.inner=12".into()]).unwrap();
+        let model = Chord::new(&config, 9, &Device::autodiff(device.clone()));
+        let backbone = burn::module::AutodiffModule::valid(&model.backbone).map_layers(|l| l.initialise_ranges(2.4));
+        let channels = crate::hypernetwork::Channels::of(&backbone).total();
+        let palette = PaletteSteps::new(&backbone, &[0, 2, 4, 8]);
+        for (code, bits) in [0, 2, 4, 8].into_iter().enumerate() {
+            let gates = |users: usize| -> Vec<Tensor<2>> {
+                let gate = |step| floats(vec![f32::from(code > step); users * channels], [users, channels], &device);
+                (0..3).map(gate).collect()
+            };
+            for ((one, three), same) in
+                palette.select(&gates(1)).iter().zip(palette.select(&gates(3))).zip(uniform(&backbone, bits))
+            {
+                let (LayerWeights::Shared(one), LayerWeights::PerUser(three), LayerWeights::Shared(same)) =
+                    (one, three, same)
+                else {
+                    panic!("one user shares, three do not")
+                };
+                let same = to_host(same);
+                let close = |a: &[f32]| a.iter().zip(&same).for_each(|(a, b)| assert!((a - b).abs() < 1e-6));
+                close(&to_host(one.clone()));
+                to_host(three).chunks(same.len()).for_each(close);
+            }
+        }
+    }
+}

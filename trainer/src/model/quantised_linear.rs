@@ -97,3 +97,54 @@ impl Linear {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{Backend, to_host};
+    use burn::tensor::backend::Backend as _;
+    use chord_plan::numerics::{level, master_code, step};
+
+    fn layer(device: &Device) -> Linear {
+        Backend::seed(device, 3);
+        Linear::new(24, 10, device).initialise_ranges(2.4)
+    }
+
+    /// Training sees exactly the values of the contract, at every width.
+    #[test]
+    fn fake_quantisation_is_the_contract() {
+        let layer = layer(&Device::Flex(Default::default()));
+        let weights = to_host(layer.weight.val());
+        let ranges = to_host(layer.log_range.val().exp());
+        for (&bits, tensor) in [0, 2, 4, 8].iter().zip(layer.at_widths(&[0, 2, 4, 8])) {
+            for (index, found) in to_host(tensor).into_iter().enumerate() {
+                let range = ranges[index / 24];
+                let expected = f32::from(level(master_code(weights[index], range), bits)) * step(range, bits);
+                assert!((found - expected).abs() <= 1e-6 * range, "{bits} bits: {found} {expected}");
+            }
+        }
+    }
+
+    /// Gradients pass straight through inside the range, stop outside, and reach the range from both.
+    #[test]
+    fn gradients_are_straight_through_and_lsq() {
+        let device = Device::autodiff(Device::Flex(Default::default()));
+        let layer = layer(&device);
+        let gradients = layer.at_widths(&[4])[0].clone().sum().backward();
+        let weight = to_host(layer.weight.grad(&gradients).unwrap());
+        let range_gradient = to_host(layer.log_range.grad(&gradients).unwrap());
+        let weights = to_host(layer.weight.val());
+        let ranges = to_host(layer.log_range.val().exp());
+        for channel in 0..10 {
+            let mut expected = 0.0;
+            for i in channel * 24..(channel + 1) * 24 {
+                let inside = weights[i].abs() < ranges[channel];
+                assert!((weight[i] - f32::from(inside)).abs() < 1e-5, "{} {}", weights[i], ranges[channel]);
+                let value = f32::from(level(master_code(weights[i], ranges[channel]), 4)) / 16.0;
+                let inside = if inside { weights[i] / ranges[channel] } else { 0.0 };
+                expected += ranges[channel] * (value - inside);
+            }
+            assert!((range_gradient[channel] - expected).abs() < 1e-4, "{} {expected}", range_gradient[channel]);
+        }
+    }
+}

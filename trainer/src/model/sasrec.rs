@@ -130,7 +130,7 @@ impl SasRec<Backend> {
             positions: embedding(usize::from(shape.positions)),
             blocks: (0..shape.blocks).map(block).collect(),
             final_norm: norm(),
-            shape: Shape(shape.clone()),
+            shape: Shape(*shape),
         }
     }
 
@@ -206,5 +206,53 @@ impl SasRec<Backend> {
             Activation::Relu => relu(x),
             Activation::Gelu => gelu(x),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::to_host;
+
+    fn hidden(rows: &[&[u32]]) -> Vec<Vec<f32>> {
+        let device = Device::Flex(Default::default());
+        <Backend as BurnBackend>::seed(&device, 1);
+        let shape = SasRecShape {
+            items: 20,
+            positions: 6,
+            dim: 8,
+            inner: 8,
+            blocks: 2,
+            heads: 2,
+            activation: Activation::Gelu,
+            norm_epsilon: 1e-5,
+        };
+        let model = SasRec::new(&shape, 0.5, &device);
+        let weights = model.full_precision();
+        let mut dropout = Dropout::off();
+        let activations = ActivationQuantiser::None;
+        let mut pass = Pass { weights: &weights, activations, dropout: &mut dropout, rate: 0.0 };
+        let hidden = model.hidden(&Sequences::new(rows, &device), &mut pass);
+        let [_, tokens, dim] = hidden.dims();
+        to_host(hidden).chunks(tokens * dim).map(<[f32]>::to_vec).collect()
+    }
+
+    fn close(a: &[f32], b: &[f32]) {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{a} {b}"));
+    }
+
+    #[test]
+    fn padding_changes_nothing() {
+        let alone = hidden(&[&[3, 4, 5]]);
+        let padded = hidden(&[&[9, 8, 7, 6, 5], &[3, 4, 5]]);
+        close(&alone[0], &padded[1][2 * 8..]);
+    }
+
+    #[test]
+    fn later_items_do_not_reach_earlier_positions() {
+        let (a, b) = (hidden(&[&[3, 4, 5, 6]]), hidden(&[&[3, 4, 5, 11]]));
+        close(&a[0][..3 * 8], &b[0][..3 * 8]);
+        assert!(a[0][3 * 8..] != b[0][3 * 8..]);
     }
 }

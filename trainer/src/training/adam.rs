@@ -123,3 +123,64 @@ impl ModuleMapper<Backend> for Update<'_> {
         Param::from_mapped_value(id, Tensor::from_inner(new).require_grad(), mapper)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{floats, to_host};
+    use burn::module::Module;
+
+    #[derive(Module, Debug)]
+    struct Point<B: burn::prelude::Backend> {
+        at: Param<burn::Tensor<B, 1>>,
+    }
+
+    fn step(point: Point<Backend>, adam: &mut Adam, shards: usize, clip: f32) -> Point<Backend> {
+        let gradients = |_| {
+            let point = Point::<Backend>::from_inner(point.valid());
+            let loss = (point.at.val() * point.at.val()).sum() * 0.5 / shards as f32;
+            GradientsParams::from_grads(loss.backward(), &point)
+        };
+        let mut gradients: Vec<_> = (0..shards).map(gradients).collect();
+        adam.step(point, &mut gradients, 0.1, clip)
+    }
+
+    fn start() -> Point<Backend> {
+        let device = Device::autodiff(Device::Flex(Default::default()));
+        Point { at: Param::from_tensor(floats(vec![3.0, -4.0], [2], &device)) }
+    }
+
+    /// Two steps against the formulas of the paper, in f64.
+    #[test]
+    fn follows_the_paper() {
+        let (mut adam, mut point) = (Adam::default(), start());
+        let (mut x, mut m, mut v) = ([3.0f64, -4.0], [0.0; 2], [0.0; 2]);
+        for t in 1..=2 {
+            point = step(point, &mut adam, 1, 1e9);
+            for i in 0..2 {
+                let g = x[i];
+                m[i] = 0.9 * m[i] + 0.1 * g;
+                v[i] = 0.999 * v[i] + 0.001 * g * g;
+                let (mh, vh): (f64, f64) = (m[i] / (1.0 - 0.9f64.powi(t)), v[i] / (1.0 - 0.999f64.powi(t)));
+                x[i] -= 0.1 * mh / (vh.sqrt() + 1e-8);
+            }
+        }
+        let found = to_host(point.at.val());
+        found.iter().zip(x).for_each(|(a, b)| assert!((f64::from(*a) - b).abs() < 1e-5, "{a} {b}"));
+    }
+
+    #[test]
+    fn shards_add_up_and_long_gradients_are_clipped() {
+        let (mut whole, mut split) = (Adam::default(), Adam::default());
+        step(start(), &mut whole, 1, 1.0);
+        step(start(), &mut split, 2, 1.0);
+        let first = |adam: &Adam| to_host(adam.moments["at"].first.clone());
+        // The gradient (3, -4) has norm 5 and is cut to 1; the first moment holds a tenth of it.
+        for (a, b) in first(&whole).iter().zip([0.06, -0.08]) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+        for (a, b) in first(&whole).iter().zip(first(&split)) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+    }
+}

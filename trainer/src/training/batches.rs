@@ -81,3 +81,49 @@ impl Window {
         Example { first_target: m - first, profile: &items[..m], ..self.whole(data) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Sequences;
+
+    fn sequences() -> Sequences {
+        let items: Vec<u32> = (0..63).collect();
+        (0..30).map(|u| &items[..3 + 2 * u]).collect()
+    }
+
+    #[test]
+    fn an_epoch_follows_from_its_seed_and_covers_every_user() {
+        let sequences = sequences();
+        let data = LeaveOneOut::new(&sequences);
+        let batches = epoch(&data, 10, 4, 1);
+        assert_eq!(batches, epoch(&data, 10, 4, 1));
+        assert_ne!(batches, epoch(&data, 10, 4, 2));
+        let windows: Vec<_> = batches.concat();
+        for user in 0..data.users() {
+            let n = data.train(user).len();
+            let expected = if n < 2 { 0 } else if n <= 11 { 1 } else { n.div_ceil(10) };
+            assert_eq!(windows.iter().filter(|w| w.user == user).count(), expected);
+        }
+        for window in &windows {
+            let length = window.end - window.start;
+            assert!((2..=11).contains(&length) && window.end <= data.train(window.user).len());
+        }
+    }
+
+    /// The profile ends where the counted targets begin: a plan never sees what it is judged by.
+    #[test]
+    fn profiles_end_before_the_targets() {
+        let sequences = sequences();
+        let data = LeaveOneOut::new(&sequences);
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+        for window in epoch(&data, 10, 4, 3).concat() {
+            let example = window.split(&data, &mut rng);
+            let whole = window.whole(&data);
+            assert_eq!((example.inputs, example.targets), (whole.inputs, whole.targets));
+            assert!(example.first_target < example.targets.len());
+            // Items of this data are their own time.
+            assert_eq!(example.profile.last().copied().unwrap() + 1, example.targets[example.first_target]);
+        }
+    }
+}

@@ -245,3 +245,62 @@ impl ModuleMapper<Backend> for Fill<'_> {
         Param::from_mapped_value(id, tensor, mapper)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Config};
+    use crate::model::chord::Chord;
+
+    fn setting() -> (Config, Device, tempfile::TempDir) {
+        let config = config::load(None, &["model.dim=8".into(), "model.inner=8".into()]).unwrap();
+        (config, Device::autodiff(Device::Flex(Default::default())), tempfile::tempdir().unwrap())
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_and_saves_to_the_same_bytes() {
+        let (config, device, folder) = setting();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let model = Chord::new(&config, 7, &device);
+        save(&a, &model, None).unwrap();
+        let other = Chord::new(&config::load(None, &["train.seed=8".into(), "model.dim=8".into(), "model.inner=8".into()]).unwrap(), 7, &device);
+        let (loaded, state) = load(&a, other, &device).unwrap();
+        assert!(state.is_none());
+        save(&b, &loaded, None).unwrap();
+        assert!(std::fs::read(a).unwrap() == std::fs::read(b).unwrap());
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let (config, device, folder) = setting();
+        let path = folder.path().join("model");
+        let model = Chord::new(&config, 7, &device);
+        save(&path, &model, None).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let said = |model: Chord<Backend>| load(&path, model, &device).unwrap_err().to_string();
+
+        let larger = Chord::new(&config, 8, &device);
+        assert!(said(larger).contains("`backbone.items` is [7, 8], the model needs [8, 8]"));
+        for cut in [0, 7, 100, whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert!(said(model.clone()).contains("not a whole safetensors file"), "cut at {cut}");
+        }
+        let mut nan = whole.clone();
+        let end = nan.len();
+        nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        std::fs::write(&path, &nan).unwrap();
+        assert!(said(model.clone()).contains("holds NaN at element"));
+        save(&path, &model.profile, None).unwrap();
+        assert!(said(model).contains("tensor `backbone."));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_nothing() {
+        let (config, device, folder) = setting();
+        let blocker = folder.path().join("file");
+        std::fs::write(&blocker, "in the way").unwrap();
+        let error = save(&blocker.join("model"), &Chord::new(&config, 7, &device), None).unwrap_err();
+        assert!(matches!(error, CheckpointError::Io { .. }));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

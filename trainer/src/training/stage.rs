@@ -14,7 +14,6 @@ use crate::evaluation::{EvaluationError, Report};
 use crate::hypernetwork::Channels;
 use crate::model::chord::{Chord, Precision, allocator};
 use crate::tensor::{Backend, Device};
-use burn::module::Module;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use thiserror::Error;
@@ -120,11 +119,7 @@ impl Stage<'_> {
             (adam, progress) = state;
             info!("{name}: going on from epoch {}, step {}", progress.epoch + 1, progress.step);
         }
-        if self.precision == Precision::Personal {
-            // Only the profile encoder and the hypernetworks learn.
-            model.backbone = model.backbone.no_grad();
-            model.shared = model.shared.no_grad();
-        }
+        model = model.learning(self.precision);
         let schedule = self.schedule();
         let allocator = allocator(self.config, &Channels::of(&model.backbone));
         let context = StepContext {

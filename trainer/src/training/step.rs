@@ -12,7 +12,7 @@ use crate::model::mixed_precision::PaletteSteps;
 use crate::model::profile::Histories;
 use crate::model::sasrec::{Pass, Sequences};
 use crate::tensor::{Backend, Device, integers, to_host};
-use burn::module::Module;
+use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
 use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -113,8 +113,9 @@ impl StepContext<'_> {
         seed: u64,
     ) -> Result<(f64, GradientsParams), AllocationError> {
         let mut dropout = Dropout::seeded(seed);
-        // Forked leaves: each thread has a graph of its own.
-        let model = model.clone().fork(self.device);
+        // Leaves of this shard's own, so that each thread has its own graph. `fork` would hang a copy on every leaf
+        // of the model for good: the graph's bookkeeping, and its time, would grow with every step.
+        let model = Chord::from_inner(model.valid());
         let weights = match model.fixed_weights(self.precision) {
             Some(weights) => weights,
             None => {

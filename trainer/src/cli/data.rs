@@ -1,0 +1,60 @@
+//! `chord data`
+
+use crate::data::{Stats, ml100k};
+use anyhow::ensure;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Data {
+    #[command(subcommand)]
+    command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DataCommand {
+    /// Download a data set into the cache, if it is not there
+    Fetch {
+        /// ml-100k
+        name: String,
+        /// Folder that keeps fetched data sets
+        #[arg(long, default_value = "data")]
+        cache: PathBuf,
+    },
+    /// Users, items, lengths and ties of a data set
+    Stats {
+        /// ml-100k, or a path: u.data, RecBole .inter, or lines "user item item ..."
+        source: String,
+        /// Folder that keeps fetched data sets
+        #[arg(long, default_value = "data")]
+        cache: PathBuf,
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Data {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        crate::logging::init(None)?;
+        match self.command {
+            DataCommand::Fetch { name, cache } => {
+                ensure!(name == "ml-100k", "{name:?} cannot be fetched; the data set that can is ml-100k");
+                let fetched = ml100k::fetch(&cache)?;
+                println!("{} (from {})", fetched.interactions.display(), fetched.origin);
+            }
+            DataCommand::Stats { source, cache, json } => {
+                let data = match source.as_str() {
+                    "ml-100k" => ml100k::load(&cache)?,
+                    path => crate::data::load(path.as_ref())?,
+                };
+                let stats = Stats::of(&data);
+                match json {
+                    true => println!("{}", serde_json::to_string_pretty(&stats)?),
+                    false => print!("{stats}"),
+                }
+            }
+        }
+        Ok(())
+    }
+}

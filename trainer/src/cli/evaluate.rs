@@ -1,0 +1,56 @@
+//! `chord evaluate`
+
+use super::table::{self, EngineName};
+use crate::data::Split;
+use crate::device::{self, DeviceName};
+use crate::run::{Run, load_data};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Evaluate {
+    /// Folder of the run
+    #[arg(long)]
+    run: PathBuf,
+    /// What computes the logits
+    #[arg(long, value_enum, default_value = "trainer")]
+    engine: EngineName,
+    /// Average bits per weight of mixed precision; the run's default if left out
+    #[arg(long)]
+    budget: Option<f32>,
+    /// Which held-out item to rank
+    #[arg(long, value_enum, default_value = "test")]
+    split: SplitName,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceName,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SplitName {
+    Validation,
+    Test,
+}
+
+impl Evaluate {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let device = device::open(self.device)?;
+        let run = Run::open(&self.run)?;
+        crate::logging::init(None)?;
+        let data = load_data(&run.config)?;
+        let split = match self.split {
+            SplitName::Validation => Split::Validation,
+            SplitName::Test => Split::Test,
+        };
+        let budget = self.budget.unwrap_or(run.config.budget.default);
+        let rows = table::rows(&run, &data, &device, self.engine, split, budget)?;
+        match self.json {
+            true => println!("{}", serde_json::to_string_pretty(&rows)?),
+            false => print!("{}", table::text(&rows)),
+        }
+        Ok(())
+    }
+}

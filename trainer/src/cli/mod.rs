@@ -1,0 +1,72 @@
+//! The `chord` command: one file for each subcommand, arguments parsed and checked before anything runs.
+
+mod config;
+mod data;
+mod evaluate;
+mod export;
+mod inspect;
+mod items;
+mod plan;
+mod quickstart;
+mod rerank;
+mod table;
+mod train;
+
+use crate::training::stage::TrainingError;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// CHORD: recommenders that keep, for each user, as many bits of each channel as that user needs.
+#[derive(Debug, Parser)]
+#[command(name = "chord", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything in one go on MovieLens-100K: train, compare, plan, re-rank
+    Quickstart(quickstart::Quickstart),
+    /// Train a backbone, its baselines and the hypernetworks
+    Train(train::Train),
+    /// Hit rate, NDCG and cross-entropy of a run's models
+    Evaluate(evaluate::Evaluate),
+    /// Write the frozen model as a bundle for devices
+    Export(export::Export),
+    /// Make one user's plan
+    Plan(plan::MakePlan),
+    /// Rank candidates with the device runtime on this machine
+    Rerank(rerank::Rerank),
+    /// Describe a bundle or a plan
+    Inspect(inspect::Inspect),
+    /// Fetch or describe interaction data
+    Data(data::Data),
+    /// Print the default configuration, every knob with its meaning
+    Config(config::PrintConfig),
+}
+
+/// Runs the command line of this process. Bad input exits with 2, an interrupt with 130.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Quickstart(command) => command.run(),
+        Command::Train(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Plan(command) => command.run(),
+        Command::Rerank(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Data(command) => command.run(),
+        Command::Config(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            match error.downcast_ref() {
+                Some(TrainingError::Interrupted { .. }) => ExitCode::from(130),
+                _ => ExitCode::from(2),
+            }
+        }
+    }
+}

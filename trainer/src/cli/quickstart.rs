@@ -1,0 +1,85 @@
+//! `chord quickstart`
+
+use super::export::{export, items_path};
+use super::items::Items;
+use super::rerank::{rank, ranking_text};
+use super::table::{self, EngineName};
+use super::{plan, train};
+use crate::atomic_file;
+use crate::config;
+use crate::data::Split;
+use crate::device::{self, DeviceName};
+use crate::run::{Run, load_data};
+use anyhow::Context;
+use chord_plan::{Bundle, Plan};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Quickstart {
+    /// Folder of the run; a run found there is gone on with, or shown again if it is finished
+    #[arg(long, default_value = "runs/quickstart")]
+    run: PathBuf,
+    /// Override a knob, for example --set train.seed=1
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The user whose device is shown, by raw id
+    #[arg(long, default_value = "1")]
+    user: String,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceName,
+}
+
+impl Quickstart {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let device = device::open(self.device)?;
+        let config = config::load(None, &self.set)?;
+        let data = load_data(&config)?;
+        let user = data.user_row(&self.user).with_context(|| format!("--user: {:?} is not in {}", self.user, data.name))?;
+        let run = match self.run.join("config.toml").exists() {
+            true => Run::resume(&self.run, &config)?,
+            false => Run::create(&self.run, config)?,
+        };
+        crate::logging::init(Some(&run.folder)).context("cannot open log.txt")?;
+        train::train(&run, &device)?;
+
+        let budget = run.config.budget.default;
+        let rows = table::rows(&run, &data, &device, EngineName::Trainer, Split::Test, budget)?;
+        let text = table::text(&rows);
+        let save = |name: &str, content: &[u8]| {
+            let path = run.folder.join(name);
+            atomic_file::write(&path, content).with_context(|| path.display().to_string())
+        };
+        save("table.md", text.as_bytes())?;
+        save("table.json", serde_json::to_string_pretty(&rows)?.as_bytes())?;
+        println!("\nTest users of {}, full ranking; trained and ranked in floating point:\n\n{text}", data.name);
+        let rows = table::rows(&run, &data, &device, EngineName::Runtime, Split::Test, budget)?;
+        let text = table::text(&rows);
+        save("table-runtime.md", text.as_bytes())?;
+        save("table-runtime.json", serde_json::to_string_pretty(&rows)?.as_bytes())?;
+        println!("The same on the device runtime (integers, each user's own plan bytes):\n\n{text}");
+
+        let model = run.folder.join("model.chord");
+        export(&run, &data, &model)?;
+        // The device has seen everything but the last interaction.
+        let sequence = data.sequences.user(user);
+        let history = &sequence[..sequence.len() - 1];
+        let (bytes, bits) = plan::plan(&run, &data, history, budget, 0)?;
+        let path = run.folder.join("user.plan");
+        atomic_file::write(&path, &bytes).with_context(|| path.display().to_string())?;
+        println!("{}: {} bytes, {bits:.3} bits on average", path.display(), bytes.len());
+        let items = Items::read(&items_path(&model))?;
+        println!("\nUser {}, last of {} interactions:", self.user, history.len());
+        for &item in history.iter().rev().take(5).rev() {
+            println!("     {:>6}  {}", items.id(item), items.title(item));
+        }
+        let bundle = std::fs::read(&model).with_context(|| model.display().to_string())?;
+        let all: Vec<u32> = (0..items.len() as u32).collect();
+        // A device does not recommend what the user has seen.
+        let unseen: Vec<u32> = all.into_iter().filter(|item| !history.contains(item)).collect();
+        let ranked = rank(Bundle::parse(&bundle)?, &Plan::parse(&bytes)?, history, &unseen)?;
+        println!("\nTheir device ranks {} unseen items; the first ten:\n{}", unseen.len(), ranking_text(&items, &ranked[..10.min(ranked.len())]));
+        Ok(())
+    }
+}

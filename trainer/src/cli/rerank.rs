@@ -1,0 +1,75 @@
+//! `chord rerank`: the device's own code on this machine.
+
+use super::export::items_path;
+use super::items::Items;
+use anyhow::{Context, ensure};
+use chord_plan::{Bundle, Plan};
+use chord_runtime::{Engine, Options, Ranked, Requirements};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct Rerank {
+    /// The bundle; items.tsv beside it gives raw ids and titles
+    #[arg(long)]
+    model: PathBuf,
+    /// The user's plan
+    #[arg(long)]
+    plan: PathBuf,
+    /// Raw item ids the user chose, oldest first, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    history: Vec<String>,
+    /// Raw item ids to rank, separated by commas; all items if left out
+    #[arg(long, value_delimiter = ',')]
+    candidates: Option<Vec<String>>,
+    /// How many to print
+    #[arg(long, default_value_t = 10)]
+    top: usize,
+}
+
+impl Rerank {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let items = Items::read(&items_path(&self.model))?;
+        let rows = |option: &str, ids: &[String]| -> anyhow::Result<Vec<u32>> {
+            ensure!(ids.iter().any(|id| !id.is_empty()), "{option} is empty");
+            ids.iter().map(|id| items.row(id).with_context(|| option.to_owned())).collect()
+        };
+        let history = rows("--history", &self.history)?;
+        let candidates = match &self.candidates {
+            Some(ids) => rows("--candidates", ids)?,
+            None => (0..items.len() as u32).collect(),
+        };
+        let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
+        let (bundle, plan) = (read(&self.model)?, read(&self.plan)?);
+        let bundle = Bundle::parse(&bundle).with_context(|| self.model.display().to_string())?;
+        let rows = bundle.manifest().shape().items as usize;
+        ensure!(rows == items.len(), "{}: {} items, the model has {rows}", items_path(&self.model).display(), items.len());
+        let plan = Plan::parse(&plan).with_context(|| self.plan.display().to_string())?;
+        let ranked = rank(bundle, &plan, &history, &candidates).with_context(|| self.plan.display().to_string())?;
+        print!("{}", ranking_text(&items, &ranked[..self.top.min(ranked.len())]));
+        Ok(())
+    }
+}
+
+/// All candidates, best first, through chord-runtime.
+pub(super) fn rank(
+    bundle: Bundle,
+    plan: &Plan,
+    history: &[u32],
+    candidates: &[u32],
+) -> Result<Vec<Ranked>, chord_runtime::Error> {
+    let options = Options::default();
+    let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
+    let mut engine = Engine::new(bundle, plan, &mut arena, options)?;
+    let mut ranked = vec![Ranked { item: 0, logit: 0.0 }; candidates.len()];
+    engine.rank(history, candidates, &mut ranked)?;
+    Ok(ranked)
+}
+
+/// One line for each ranked item.
+pub(super) fn ranking_text(items: &Items, ranked: &[Ranked]) -> String {
+    let line = |(place, r): (usize, &Ranked)| {
+        format!("{:>3}  {:>8.4}  {:>6}  {}\n", place + 1, r.logit, items.id(r.item), items.title(r.item))
+    };
+    ranked.iter().enumerate().map(line).collect()
+}

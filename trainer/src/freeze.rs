@@ -1,0 +1,50 @@
+//! From trained modules to the frozen model that devices share.
+
+use crate::config::Config;
+use crate::frozen::{FrozenBlock, FrozenLayer, FrozenModel, Norm, range_of_row};
+use crate::model::quantised_linear::QuantisedLinear;
+use crate::model::sasrec::SasRec;
+use crate::tensor::{Backend, to_host};
+use burn::nn::LayerNorm;
+use chord_plan::Palette;
+
+/// The backbone as devices hold it.
+pub fn freeze(backbone: &SasRec<Backend>, config: &Config) -> FrozenModel {
+    let dim = usize::from(backbone.shape().dim);
+    let item_weights = to_host(backbone.items.val());
+    let blocks = backbone.blocks.iter().map(|block| FrozenBlock {
+        norm1: norm(&block.norm1),
+        norm2: norm(&block.norm2),
+        layers: block.layers().map(layer),
+    });
+    FrozenModel {
+        shape: *backbone.shape(),
+        palette: palette(config),
+        item_ranges: item_weights.chunks(dim).map(range_of_row).collect(),
+        item_weights,
+        positions: to_host(backbone.positions.val()),
+        blocks: blocks.collect(),
+        final_norm: norm(&backbone.final_norm),
+    }
+}
+
+/// The palette of a validated configuration.
+pub fn palette(config: &Config) -> Palette {
+    let mut entries = [Palette::UNUSED; 4];
+    entries[..config.quantisation.palette.len()].copy_from_slice(&config.quantisation.palette);
+    Palette::new(entries).expect("the configuration was validated")
+}
+
+fn layer(layer: &QuantisedLinear<Backend>) -> FrozenLayer {
+    FrozenLayer {
+        weights: to_host(layer.weight.val()),
+        // The tensor library's own exponential, so that device and training agree to the last bit.
+        ranges: to_host(layer.log_range.val().exp()),
+        biases: to_host(layer.bias.val()),
+    }
+}
+
+fn norm(norm: &LayerNorm<Backend>) -> Norm {
+    let beta = norm.beta.as_ref().expect("layer norms are made with a bias");
+    Norm { gamma: to_host(norm.gamma.val()), beta: to_host(beta.val()) }
+}

@@ -1,0 +1,218 @@
+//! The `chord` command from the outside, on a small data set: the whole way through, interruption, bad input.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A folder with a data set of 60 users who walk round a ring of 40 items, each at a pace of their own.
+struct Desk {
+    folder: TempDir,
+}
+
+/// A model small enough for tests in debug builds.
+const SMALL: [&str; 12] = [
+    "model.dim=16",
+    "model.inner=16",
+    "model.window=8",
+    "profile.features=8",
+    "profile.hidden=8",
+    "train.batch=8",
+    "train.evaluate_every=1",
+    "train.checkpoint_every=1",
+    "train.uniform.widths=[4]",
+    "train.uniform.epochs=1",
+    "train.static.epochs=1",
+    "train.personal.epochs=1",
+];
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = (0..60).map(|user| {
+            let items = (0..12).map(|t| format!(" i{}", (user * 7 + t * (1 + user % 3)) % 40));
+            format!("u{user}{}\n", items.collect::<String>())
+        });
+        std::fs::write(folder.path().join("ring.txt"), lines.collect::<String>()).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chord"));
+        command.args(args).current_dir(self.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn train_args<'a>(&self, run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        let sets = ["data.source=ring.txt"].into_iter().chain(SMALL).chain(more.iter().copied());
+        ["train", "--run", run, "--device", "cpu"].into_iter().chain(sets.flat_map(|s| ["--set", s])).collect()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; its standard output.
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "chord {args:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Runs a command that must be refused with exit code 2; what it said.
+    fn refused(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(2), "chord {args:?}: {}", text(&output.stderr));
+        text(&output.stderr)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The rows of `chord evaluate --json`, as (model, HR@10, NDCG@10).
+fn rows(json: &str) -> Vec<(String, f64, f64)> {
+    let value: serde_json::Value = serde_json::from_str(json).unwrap();
+    let row = |r: &serde_json::Value| {
+        (r["model"].as_str().unwrap().to_owned(), r["hr10"].as_f64().unwrap(), r["ndcg10"].as_f64().unwrap())
+    };
+    value.as_array().unwrap().iter().map(row).collect()
+}
+
+#[test]
+fn from_interactions_to_a_ranking() {
+    let desk = Desk::new();
+    desk.ok(&desk.train_args("run", &["train.fp32.epochs=6"]));
+
+    let trainer = rows(&desk.ok(&["evaluate", "--run", "run", "--json"]));
+    let names: Vec<_> = trainer.iter().map(|r| r.0.as_str()).collect();
+    assert_eq!(names, ["FP32", "uniform 4 bits", "static mixed at 3", "CHORD at 3"]);
+    let runtime = rows(&desk.ok(&["evaluate", "--run", "run", "--engine", "runtime", "--json"]));
+    for (a, b) in trainer[1..].iter().zip(&runtime) {
+        assert_eq!(a.0, b.0);
+        // 60 users: one of them moving by one place near the cut changes HR@10 by 1/60.
+        assert!((a.1 - b.1).abs() <= 1.0 / 60.0 + 1e-9, "{a:?} {b:?}");
+        assert!((a.2 - b.2).abs() <= 0.01, "{a:?} {b:?}");
+    }
+    let guess = 10.0 / 40.0;
+    assert!(trainer[0].1 > 1.5 * guess, "training learnt nothing: {trainer:?}");
+
+    desk.ok(&["export", "--run", "run", "--out", "out/model.chord"]);
+    desk.ok(&["plan", "--run", "run", "--user", "u3", "--out", "out/u3.plan"]);
+    desk.ok(&["plan", "--run", "run", "--history", "i1,i2,i3", "--budget", "2.0", "--sequence", "9", "--out", "out/b.plan"]);
+    let model = desk.ok(&["inspect", "out/model.chord"]);
+    assert!(model.contains("block1.contract"), "{model}");
+    let plan = desk.ok(&["inspect", "out/b.plan", "--model", "out/model.chord"]);
+    assert!(plan.contains("block0.query") && plan.contains('9'), "{plan}");
+    let rerank = ["rerank", "--model", "out/model.chord", "--plan", "out/u3.plan", "--history", "i1,i2,i3", "--top", "5"];
+    let ranked = desk.ok(&rerank);
+    assert_eq!(ranked.lines().count(), 5, "{ranked}");
+    assert_eq!(ranked, desk.ok(&rerank), "the same input must give the same ranking");
+    let three = [&rerank[..7], &["--candidates", "i9,i4,i30"]].concat();
+    assert_eq!(desk.ok(&three).lines().count(), 3);
+
+    // Bad input after training: each refused by name.
+    let said = desk.refused(&[&rerank[..6], &["i1,nowhere"]].concat());
+    assert!(said.contains("--history") && said.contains("\"nowhere\""), "{said}");
+    let said = desk.refused(&[&rerank[..6], &[""]].concat());
+    assert!(said.contains("--history is empty"), "{said}");
+    let said = desk.refused(&["plan", "--run", "run", "--user", "u999", "--out", "out/c.plan"]);
+    assert!(said.contains("--user: \"u999\""), "{said}");
+    assert!(!desk.path("out/c.plan").exists());
+    let said = desk.refused(&["plan", "--run", "run", "--user", "u3", "--budget", "-1", "--out", "out/c.plan"]);
+    assert!(said.contains("budget of -1 bits"), "{said}");
+
+    let bundle = std::fs::read(desk.path("out/model.chord")).unwrap();
+    std::fs::create_dir(desk.path("cut")).unwrap();
+    std::fs::copy(desk.path("out/items.tsv"), desk.path("cut/items.tsv")).unwrap();
+    std::fs::write(desk.path("cut/model.chord"), &bundle[..bundle.len() - 7]).unwrap();
+    let said = desk.refused(&["inspect", "cut/model.chord"]);
+    assert!(said.contains("cut/model.chord"), "{said}");
+    let cut = ["rerank", "--model", "cut/model.chord", "--plan", "out/u3.plan", "--history", "i1"];
+    assert!(desk.refused(&cut).contains("cut/model.chord"));
+
+    desk.ok(&desk.train_args("other", &["train.fp32.epochs=1", "train.seed=5"]));
+    desk.ok(&["export", "--run", "other", "--out", "other/model.chord"]);
+    let foreign = ["rerank", "--model", "other/model.chord", "--plan", "out/u3.plan", "--history", "i1"];
+    let said = desk.refused(&foreign);
+    assert!(said.contains("out/u3.plan") && said.contains("another model"), "{said}");
+}
+
+#[test]
+fn bad_input_is_named_and_leaves_nothing_behind() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("bad.inter"), "user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n1\t4\tsoon\n").unwrap();
+    std::fs::write(desk.path("bad.toml"), "[train]\nseed = 1\nbatches = 2\n").unwrap();
+    let cases: [(&[&str], &[&str]); 9] = [
+        (&["train", "--run", "r", "--set", "data.source=bad.inter"], &["bad.inter", "3", "timestamp"]),
+        (&["train", "--run", "r", "--set", "data.source=none.txt"], &["none.txt"]),
+        (&["train", "--run", "r", "--config", "bad.toml"], &["bad.toml:3", "train.batches", "`train.batch`"]),
+        (&["train", "--run", "r", "--set", "model.heads=3"], &["model.heads", "3"]),
+        (&["train", "--run", "r", "--resume"], &["r: no run is there"]),
+        (&["train", "--run", "r", "--device", "abacus"], &["abacus"]),
+        (&["evaluate", "--run", "r"], &["r: no run is there"]),
+        (&["inspect", "ring.txt"], &["ring.txt"]),
+        (&["data", "stats", "bad.inter"], &["bad.inter", "timestamp"]),
+    ];
+    for (args, words) in cases {
+        let said = desk.refused(args);
+        for word in words {
+            assert!(said.contains(word), "chord {args:?} said: {said}");
+        }
+    }
+    assert!(!desk.path("r").exists(), "a refused run left its folder behind");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_device_that_is_not_there_is_named() {
+    let desk = Desk::new();
+    let said = desk.refused(&["train", "--run", "r", "--device", "cuda"]);
+    assert!(said.contains("no cuda backend"), "{said}");
+    assert!(!desk.path("r").exists());
+}
+
+#[test]
+fn a_run_is_not_overwritten() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("run")).unwrap();
+    std::fs::write(desk.path("run/config.toml"), "").unwrap();
+    let said = desk.refused(&desk.train_args("run", &[]));
+    assert!(said.contains("a run is there already"), "{said}");
+}
+
+/// Stopped by SIGTERM and by SIGKILL, wherever that falls, and gone on with: the weights of an uninterrupted run.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_resumes_bit_for_bit() {
+    let desk = Desk::new();
+    let more = ["train.fp32.epochs=4", "train.personal.epochs=2"];
+    desk.ok(&desk.train_args("whole", &more));
+
+    let wait_for = |file: &Path, child: &mut Child| {
+        while !file.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    let signal = |child: &mut Child, name: &str| {
+        Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+        child.wait().unwrap()
+    };
+    let mut first = desk.command(&desk.train_args("parts", &more)).spawn().unwrap();
+    wait_for(&desk.path("parts/checkpoints/fp32.latest.safetensors"), &mut first);
+    let status = signal(&mut first, "-TERM");
+    assert_eq!(status.code(), Some(130), "an interrupt that was heard exits with 130");
+    let resume = ["train", "--run", "parts", "--resume", "--device", "cpu"];
+    let mut second = desk.command(&resume).spawn().unwrap();
+    wait_for(&desk.path("parts/checkpoints/static.latest.safetensors"), &mut second);
+    signal(&mut second, "-KILL");
+    desk.ok(&resume);
+    for stage in ["fp32", "uniform4", "static", "personal"] {
+        let read = |run: &str| std::fs::read(desk.path(&format!("{run}/checkpoints/{stage}.safetensors"))).unwrap();
+        assert!(read("whole") == read("parts"), "stage {stage} differs");
+    }
+}
