@@ -1,0 +1,181 @@
+use super::ids::{Ids, Interner};
+use super::{DataError, Sequences};
+
+/// Users, items and what each user chose, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// Short name, for reports and file names.
+    pub name: String,
+    /// Raw ids by user row.
+    pub users: Ids,
+    /// Raw ids by item row.
+    pub items: Ids,
+    /// Titles by item row, where the data has them.
+    pub titles: Option<Vec<String>>,
+    /// Item rows by user row.
+    pub sequences: Sequences,
+    /// Interactions that share their timestamp with another of the same user, so that only the order of the file
+    /// orders them.
+    pub tied: usize,
+}
+
+impl Dataset {
+    /// The row of an item's raw id.
+    #[must_use]
+    pub fn item_row(&self, raw: &str) -> Option<u32> {
+        self.items.row(raw)
+    }
+
+    /// The row of a user's raw id.
+    #[must_use]
+    pub fn user_row(&self, raw: &str) -> Option<usize> {
+        self.users.row(raw).map(|row| row as usize)
+    }
+
+    /// What to call an item to a person: its title, else its raw id.
+    ///
+    /// # Panics
+    /// If `row` is not a row of [`Dataset::items`].
+    #[must_use]
+    pub fn item_name(&self, row: u32) -> &str {
+        &self.titles.as_deref().unwrap_or(&self.items)[row as usize]
+    }
+}
+
+/// Collects interactions in the order of their file.
+#[derive(Debug)]
+pub struct DatasetBuilder {
+    name: String,
+    min_length: usize,
+    users: Interner,
+    items: Interner,
+    interactions: Vec<Numbered>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Numbered {
+    user: u32,
+    item: u32,
+    timestamp: f64,
+}
+
+/// Stands for a missing timestamp: equal to itself, so that the order of the file decides, and before all others.
+const UNTIMED: f64 = f64::NEG_INFINITY;
+
+impl DatasetBuilder {
+    /// An empty data set.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            min_length: 1,
+            users: Interner::default(),
+            items: Interner::default(),
+            interactions: Vec::new(),
+        }
+    }
+
+    /// Adds an interaction; `timestamp` is finite, in any unit.
+    pub fn push(&mut self, user: &str, item: &str, timestamp: Option<f64>) {
+        let (user, item) = (self.users.number(user), self.items.number(item));
+        // Adding 0 makes -0 equal to 0 also in the total order.
+        let timestamp = timestamp.map_or(UNTIMED, |time| time + 0.0);
+        self.interactions.push(Numbered { user, item, timestamp });
+    }
+
+    /// Leaves out users of fewer than `min_length` interactions, and items that only they had.
+    #[must_use]
+    pub fn min_length(mut self, min_length: usize) -> Self {
+        self.min_length = min_length;
+        self
+    }
+
+    /// Sorts each user's interactions by timestamp, ties in the order they were added, and numbers the rows.
+    ///
+    /// # Errors
+    /// No user is long enough.
+    pub fn build(self) -> Result<Dataset, DataError> {
+        let mut lengths = vec![0_usize; self.users.len()];
+        self.interactions.iter().for_each(|interaction| lengths[interaction.user as usize] += 1);
+        let keep_user: Vec<bool> = lengths.iter().map(|&length| length >= self.min_length).collect();
+
+        let mut interactions = self.interactions;
+        interactions.retain(|interaction| keep_user[interaction.user as usize]);
+        if interactions.is_empty() {
+            return Err(DataError::Empty { name: self.name, min_length: self.min_length });
+        }
+        let mut keep_item = vec![false; self.items.len()];
+        interactions.iter().for_each(|interaction| keep_item[interaction.item as usize] = true);
+
+        let (users, user_rows) = self.users.into_rows(&keep_user);
+        let (items, item_rows) = self.items.into_rows(&keep_item);
+        for interaction in &mut interactions {
+            interaction.user = user_rows[interaction.user as usize];
+            interaction.item = item_rows[interaction.item as usize];
+        }
+        interactions.sort_by(|a, b| a.user.cmp(&b.user).then(a.timestamp.total_cmp(&b.timestamp)));
+
+        let tied = interactions
+            .chunk_by(|a, b| a.user == b.user && a.timestamp == b.timestamp)
+            .filter(|run| run.len() > 1 && run[0].timestamp != UNTIMED)
+            .map(<[Numbered]>::len)
+            .sum();
+        let sequences = interactions
+            .chunk_by(|a, b| a.user == b.user)
+            .map(|user| user.iter().map(|interaction| interaction.item).collect::<Vec<_>>())
+            .collect();
+        Ok(Dataset { name: self.name, users, items, titles: None, sequences, tied })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset(rows: &[(&str, &str, Option<f64>)], min_length: usize) -> Result<Dataset, DataError> {
+        let mut builder = DatasetBuilder::new("small");
+        rows.iter().for_each(|&(user, item, timestamp)| builder.push(user, item, timestamp));
+        builder.min_length(min_length).build()
+    }
+
+    #[test]
+    fn sorts_by_time_and_keeps_the_order_of_ties() {
+        let rows = [
+            ("2", "30", Some(5.0)),
+            ("1", "10", Some(9.0)),
+            ("2", "20", Some(4.0)),
+            ("2", "10", Some(5.0)),
+            ("1", "30", Some(-0.0)),
+            ("1", "20", Some(0.0)),
+            ("2", "5", Some(5.0)),
+        ];
+        let data = dataset(&rows, 1).unwrap();
+        assert_eq!(*data.items, ["5", "10", "20", "30"]);
+        assert_eq!(data.sequences.user(0), [3, 2, 1]);
+        assert_eq!(data.sequences.user(1), [2, 3, 1, 0]);
+        assert_eq!(data.tied, 5);
+        assert_eq!((data.user_row("2"), data.item_row("20"), data.item_row("x")), (Some(1), Some(2), None));
+        assert_eq!(data.item_name(3), "30");
+    }
+
+    #[test]
+    fn without_time_the_order_of_the_file_counts() {
+        let data = dataset(&[("b", "y", None), ("a", "x", None), ("b", "x", None)], 1).unwrap();
+        assert_eq!(*data.users, ["b", "a"]);
+        assert_eq!(data.sequences.user(0), [0, 1]);
+        assert_eq!(data.tied, 0);
+    }
+
+    #[test]
+    fn leaves_out_short_users_and_their_items() {
+        let rows = [("a", "x", None), ("b", "y", None), ("b", "z", None), ("b", "y", None)];
+        let data = dataset(&rows, 3).unwrap();
+        assert_eq!(
+            (&*data.users, &*data.items),
+            (&["b".to_owned()][..], &["y".to_owned(), "z".to_owned()][..])
+        );
+        assert_eq!(data.sequences.user(0), [0, 1, 0]);
+        let error = dataset(&rows, 4).unwrap_err();
+        assert_eq!(error.to_string(), "data set small: no user with at least 4 interactions");
+    }
+}

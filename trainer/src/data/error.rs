@@ -1,0 +1,79 @@
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why there is no data set.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// No file at this path.
+    #[error("{}: no such file", path.display())]
+    NotFound {
+        /// Where the file was looked for.
+        path: PathBuf,
+    },
+    /// A file or folder could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line that its format does not allow.
+    #[error("{}, line {line}, {field}: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// The field of the line, by name where it has one.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nothing to learn from.
+    #[error("data set {name}: no user with at least {min_length} interactions")]
+    Empty {
+        /// The data set.
+        name: String,
+        /// The shortest sequence that was asked for.
+        min_length: usize,
+    },
+    /// None of the places that hold a public data set gave it.
+    #[error("{name} could not be fetched{}", list(attempts))]
+    Unavailable {
+        /// The data set.
+        name: &'static str,
+        /// What was tried, in order.
+        attempts: Vec<Attempt>,
+    },
+}
+
+/// A place that was tried for a data set, and why it did not give it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The place.
+    pub source: String,
+    /// What went wrong there.
+    pub problem: String,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.source, self.problem)
+    }
+}
+
+fn list(attempts: &[Attempt]) -> String {
+    attempts.iter().map(|attempt| format!("\n  {attempt}")).collect()
+}
+
+impl DataError {
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound { path },
+            _ => Self::Io { path, source },
+        }
+    }
+}
