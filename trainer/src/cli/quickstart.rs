@@ -7,10 +7,10 @@ use super::table::{self, EngineName};
 use super::{plan, train};
 use crate::atomic_file;
 use crate::config;
-use crate::data::Split;
+use crate::data::{MIN_EVALUATED, Split};
 use crate::device::{self, DeviceName};
 use crate::run::{Run, load_data};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use chord_plan::{Bundle, Plan};
 use clap::Args;
 use std::path::PathBuf;
@@ -60,25 +60,27 @@ impl Quickstart {
         save("table-runtime.json", serde_json::to_string_pretty(&rows)?.as_bytes())?;
         println!("The same on the device runtime (integers, each user's own plan bytes):\n\n{text}");
 
-        let model = run.folder.join("model.chord");
-        export(&run, &data, &model)?;
-        // The device has seen everything but the last interaction.
+        // The device has seen everything but the last interaction, and does not recommend what it has seen.
         let sequence = data.sequences.user(user);
+        ensure!(sequence.len() >= MIN_EVALUATED, "--user: {:?} has too few interactions", self.user);
         let history = &sequence[..sequence.len() - 1];
-        let (bytes, bits) = plan::plan(&run, &data, history, budget, 0)?;
-        let path = run.folder.join("user.plan");
-        atomic_file::write(&path, &bytes).with_context(|| path.display().to_string())?;
-        println!("{}: {} bytes, {bits:.3} bits on average", path.display(), bytes.len());
+        let unseen: Vec<u32> = (0..data.items.len() as u32).filter(|item| !history.contains(item)).collect();
+        let rows = |rows: &[u32]| rows.iter().map(|row| format!("{row}\n")).collect::<String>();
+        let model = run.folder.join("device/model.chord");
+        export(&run, &data, &model)?;
+        let (plan, bits) = plan::plan(&run, &data, history, budget, 0)?;
+        save("device/user.plan", &plan)?;
+        save("device/history.txt", rows(history).as_bytes())?;
+        save("device/candidates.txt", rows(&unseen).as_bytes())?;
+        let folder = run.folder.join("device");
+        println!("{}: user.plan, {} bytes, {bits:.3} bits on average", folder.display(), plan.len());
         let items = Items::read(&items_path(&model))?;
         println!("\nUser {}, last of {} interactions:", self.user, history.len());
         for &item in history.iter().rev().take(5).rev() {
             println!("     {:>6}  {}", items.id(item), items.title(item));
         }
         let bundle = std::fs::read(&model).with_context(|| model.display().to_string())?;
-        let all: Vec<u32> = (0..items.len() as u32).collect();
-        // A device does not recommend what the user has seen.
-        let unseen: Vec<u32> = all.into_iter().filter(|item| !history.contains(item)).collect();
-        let ranked = rank(Bundle::parse(&bundle)?, &Plan::parse(&bytes)?, history, &unseen)?;
+        let ranked = rank(Bundle::parse(&bundle)?, &Plan::parse(&plan)?, history, &unseen)?;
         println!("\nTheir device ranks {} unseen items; the first ten:\n{}", unseen.len(), ranking_text(&items, &ranked[..10.min(ranked.len())]));
         Ok(())
     }
