@@ -39,7 +39,8 @@ impl FrozenModel {
         let mut writer = BundleWriter::new(&manifest, &mut bytes)?;
         // Ranges first: the codes divide by them.
         writer.floats(Section::ItemRanges, &self.item_ranges)?;
-        writer.codes(Section::ItemCodes, &codes(Section::ItemCodes, &self.item_weights, &self.item_ranges)?)?;
+        writer
+            .codes(Section::ItemCodes, &codes(Section::ItemCodes, &self.item_weights, &self.item_ranges)?)?;
         writer.floats(Section::Positions, &self.positions)?;
         let mut names = manifest.layers().map(|layer| layer.name);
         for (index, block) in (0..).zip(&self.blocks) {
@@ -72,4 +73,76 @@ fn codes(section: Section, weights: &[f32], ranges: &[f32]) -> Result<Vec<i8>, F
 fn write_norm(writer: &mut BundleWriter, norm: bundle::Norm, from: &Norm) -> Result<(), WriteError> {
     writer.floats(Section::Norm(norm, NormPart::Gamma), &from.gamma)?;
     writer.floats(Section::Norm(norm, NormPart::Beta), &from.beta)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frozen::examples::small;
+    use chord_plan::Bundle;
+
+    #[test]
+    fn a_reader_finds_every_part() {
+        let model = small();
+        let bytes = model.to_bundle().unwrap();
+        let bundle = Bundle::parse(&bytes).unwrap();
+        assert_eq!(*bundle.manifest(), model.manifest());
+        for (index, layer) in model.blocks[0].layers.iter().enumerate() {
+            let view = bundle.layer(index);
+            let inputs = view.layer().inputs;
+            for (channel, row) in layer.weights.chunks(inputs).enumerate() {
+                let expected: Vec<i8> = row.iter().map(|&w| master_code(w, layer.ranges[channel])).collect();
+                assert_eq!(view.codes(channel), expected);
+                assert_eq!(view.range(channel), layer.ranges[channel]);
+                assert_eq!(view.bias(channel), layer.biases[channel]);
+            }
+        }
+        assert!(
+            bundle
+                .item_codes(2)
+                .iter()
+                .zip(&model.item_weights[8..])
+                .all(|(&k, &w)| k == master_code(w, 1.0))
+        );
+        assert!(bundle.position(4).iter().eq(model.positions[16..].iter().copied()));
+        let norms = [
+            (bundle::Norm::Attention(0), &model.blocks[0].norm1),
+            (bundle::Norm::FeedForward(0), &model.blocks[0].norm2),
+            (bundle::Norm::Final, &model.final_norm),
+        ];
+        for (norm, expected) in norms {
+            let (gamma, beta) = bundle.norm(norm);
+            assert!(
+                gamma.iter().eq(expected.gamma.iter().copied())
+                    && beta.iter().eq(expected.beta.iter().copied())
+            );
+        }
+    }
+
+    #[test]
+    fn errors_name_the_layer() {
+        let message = |change: &dyn Fn(&mut FrozenModel)| {
+            let mut model = small();
+            change(&mut model);
+            model.to_bundle().unwrap_err().to_string()
+        };
+        for (change, expected) in [
+            (
+                &|m: &mut FrozenModel| m.blocks[0].layers[1].weights[5] = f32::NAN,
+                "block0.key codes: weight 5 is NaN",
+            ),
+            (&|m| m.blocks[0].layers[4].ranges[2] = 0.0, "block0.expand ranges: number 2 is out of range"),
+            (&|m| drop(m.blocks[0].layers[3].biases.pop()), "block0.output biases has 4 elements, got 3"),
+            (&|m| drop(m.blocks[0].layers[5].weights.pop()), "block0.contract codes has 24 elements, got 23"),
+            (&|m| m.final_norm.beta[0] = f32::INFINITY, "final norm beta: number 0"),
+            (&|m| m.blocks.clear(), "block0.norm1 gamma was not written"),
+            (&|m| m.blocks.push(m.blocks[0].clone()), "no section block1.norm1 gamma"),
+            (&|m| m.item_ranges[1] = f32::NAN, "item ranges: number 1"),
+            (&|m| m.shape.heads = 3, "dim 4 is not a multiple of 3 heads"),
+        ] as [(&dyn Fn(&mut FrozenModel), &str); 9]
+        {
+            let found = message(change);
+            assert!(found.contains(expected), "{expected:?} in {found:?}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The frozen backbone in plain numbers: what is written to a bundle, and what the simulation computes with.
 
 mod bundle;
+#[cfg(test)]
+pub(crate) mod examples;
 mod item_table;
 mod plan;
 

@@ -16,3 +16,24 @@ pub fn encode_plan(codes: &[u8], model: ModelId, sequence: u32, budget: f32) -> 
     bytes.truncate(length);
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chord_plan::Plan;
+
+    #[test]
+    fn a_reader_finds_the_codes_and_the_budget() {
+        let bytes = encode_plan(&[0, 1, 2, 3, 1], ModelId([7; 8]), 9, 3.25).unwrap();
+        let plan = Plan::parse(&bytes).unwrap();
+        assert_eq!(
+            *plan.header(),
+            PlanHeader { model: ModelId([7; 8]), sequence: 9, budget: 3250, channels: 5 }
+        );
+        assert!(plan.codes().eq([0, 1, 2, 3, 1]));
+        assert_eq!(
+            encode_plan(&[0, 4], ModelId([7; 8]), 9, 3.25),
+            Err(EncodeError::Code { channel: 1, code: 4 })
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! The runtime's logits are the simulation's, bit for bit: two implementations of docs/numerics.md that share only
+//! its scalar arithmetic, one from bundle and plan bytes, one from the f32 weights.
+
+use chord_plan::manifest::{Activation, LayerKind, SasRecShape};
+use chord_plan::{Bundle, Palette, Plan};
+use chord_runtime::{Engine, Error, Options, Requirements};
+use chord_tests::random_model::Random;
+use chord_trainer::frozen::{FrozenBlock, FrozenLayer, FrozenModel, Norm, encode_plan, range_of_row};
+use chord_trainer::simulation::{Simulation, SimulationError};
+use proptest::prelude::*;
+
+/// How far apart the magnitudes of ranges, weights and biases are, as powers of two.
+#[derive(Clone, Copy, Debug)]
+enum Scale {
+    Ordinary,
+    Wide,
+    /// Up to the ends of what the format allows; most logits overflow or vanish.
+    Extreme,
+}
+
+fn shapes() -> impl Strategy<Value = SasRecShape> {
+    let sizes = (1u32..40, 1u16..12, 1u8..=4, 1u16..10, 1u16..40, 1u8..=3);
+    (sizes, any::<bool>()).prop_map(|((items, positions, heads, head_dim, inner, blocks), gelu)| {
+        SasRecShape {
+            items,
+            positions,
+            dim: u16::from(heads) * head_dim,
+            inner,
+            blocks,
+            heads,
+            activation: if gelu { Activation::Gelu } else { Activation::Relu },
+            norm_epsilon: 1e-12,
+        }
+    })
+}
+
+fn palettes() -> impl Strategy<Value = Palette> {
+    let entries = [[0, 2, 4, 8], [2, 4, 8, 255], [0, 4, 8, 255], [8, 255, 255, 255], [0, 2, 255, 255]];
+    proptest::sample::select(entries.map(|entries| Palette::new(entries).unwrap()).to_vec())
+}
+
+fn scales() -> impl Strategy<Value = Scale> {
+    prop_oneof![3 => Just(Scale::Ordinary), 2 => Just(Scale::Wide), 1 => Just(Scale::Extreme)]
+}
+
+/// Random numbers of a model.
+struct Numbers {
+    random: Random,
+    scale: Scale,
+}
+
+impl Numbers {
+    fn magnitude(&mut self) -> f32 {
+        let reach: i32 = match self.scale {
+            Scale::Ordinary => 2,
+            Scale::Wide => 12,
+            Scale::Extreme => 64,
+        };
+        let exponent = self.random.below(2 * reach as usize + 1) as i32 - reach;
+        2f32.powi(exponent)
+    }
+
+    fn vector(&mut self, len: usize, centre: f32, spread: f32) -> Vec<f32> {
+        (0..len).map(|_| centre + spread * self.random.signed()).collect()
+    }
+
+    /// A channel's range and its weights, some of them beyond the range, at its ends, or 0.
+    fn layer(&mut self, outputs: usize, inputs: usize) -> FrozenLayer {
+        let mut layer = FrozenLayer { weights: vec![], ranges: vec![], biases: vec![] };
+        for _ in 0..outputs {
+            let range = self.magnitude();
+            layer.ranges.push(range);
+            layer.biases.push(self.random.signed() * self.magnitude());
+            for _ in 0..inputs {
+                let w = match self.random.below(16) {
+                    0 => range,
+                    1 => -range,
+                    2 => 0.0,
+                    _ => 1.25 * range * self.random.signed(),
+                };
+                layer.weights.push(w);
+            }
+        }
+        layer
+    }
+
+    fn norm(&mut self, dim: usize) -> Norm {
+        Norm { gamma: self.vector(dim, 1.0, 0.9), beta: self.vector(dim, 0.0, 0.5) }
+    }
+
+    fn model(&mut self, shape: SasRecShape, palette: Palette) -> FrozenModel {
+        let (dim, inner) = (usize::from(shape.dim), usize::from(shape.inner));
+        let item_weights: Vec<f32> = (0..shape.items)
+            .flat_map(|_| {
+                let magnitude = self.magnitude();
+                self.vector(dim, 0.0, magnitude)
+            })
+            .collect();
+        let blocks = (0..shape.blocks).map(|_| FrozenBlock {
+            norm1: self.norm(dim),
+            norm2: self.norm(dim),
+            layers: LayerKind::ALL.map(|kind| match kind {
+                LayerKind::Expand => self.layer(inner, dim),
+                LayerKind::Contract => self.layer(dim, inner),
+                _ => self.layer(dim, dim),
+            }),
+        });
+        FrozenModel {
+            shape,
+            palette,
+            blocks: blocks.collect(),
+            item_ranges: item_weights.chunks(dim).map(range_of_row).collect(),
+            item_weights,
+            positions: self.vector(usize::from(shape.positions) * dim, 0.0, 0.5),
+            final_norm: self.norm(dim),
+        }
+    }
+}
+
+/// A finite vector's bits, or the item whose logit is not finite.
+type Bits = Result<Vec<u32>, u32>;
+
+fn simulated(simulation: &Simulation, codes: &[u8], history: &[u32]) -> Bits {
+    match simulation.logits(codes, history) {
+        Ok(logits) => Ok(logits.into_iter().map(f32::to_bits).collect()),
+        Err(SimulationError::NotFinite { item }) => Err(item),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn on_device(engine: &mut Engine<'_>, history: &[u32]) -> Bits {
+    let candidates: Vec<u32> = (0..engine.bundle().manifest().shape().items).collect();
+    match engine.score(history, &candidates, &mut vec![0.0; candidates.len()]) {
+        Ok(logits) => Ok(logits.iter().copied().map(f32::to_bits).collect()),
+        Err(Error::NotFinite { item }) => Err(item),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Two plans for one model, each with several histories; the second plan through [`Engine::apply`].
+fn check(shape: SasRecShape, palette: Palette, scale: Scale, rows_at_once: usize, seed: u64) -> usize {
+    let mut numbers = Numbers { random: Random(seed), scale };
+    let model = numbers.model(shape, palette);
+    let simulation = Simulation::new(&model).unwrap();
+    let bytes = model.to_bundle().unwrap();
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let random = &mut numbers.random;
+    let plans = [0, 1].map(|sequence| {
+        let used = palette.widths().len();
+        let codes: Vec<u8> = (0..model.channels()).map(|_| random.below(used) as u8).collect();
+        let plan = encode_plan(&codes, bundle.model(), sequence, 4.0).unwrap();
+        (codes, plan)
+    });
+    let options = Options { rows_at_once, ..Options::default() };
+    let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
+    let mut engine = Engine::new(bundle, &Plan::parse(&plans[0].1).unwrap(), &mut arena, options).unwrap();
+    let mut finite = 0;
+    for (index, (codes, plan)) in plans.iter().enumerate() {
+        if index > 0 {
+            engine.apply(&Plan::parse(plan).unwrap()).unwrap();
+        }
+        for _ in 0..3 {
+            let len = 1 + random.below(2 * usize::from(shape.positions));
+            let history: Vec<u32> = (0..len).map(|_| random.below(shape.items as usize) as u32).collect();
+            let expected = simulated(&simulation, codes, &history);
+            assert_eq!(on_device(&mut engine, &history), expected, "plan {index}, history {history:?}");
+            finite += usize::from(expected.is_ok());
+        }
+    }
+    finite
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn runtime_and_simulation_agree(
+        shape in shapes(), palette in palettes(), scale in scales(), rows_at_once in 1usize..6, seed: u64,
+    ) {
+        let finite = check(shape, palette, scale, rows_at_once, seed);
+        if matches!(scale, Scale::Ordinary) {
+            prop_assert_eq!(finite, 6, "ordinary models have finite logits");
+        }
+    }
+}
+
+/// The size of the reference model on MovieLens 100K; also a bound on the simulation's time.
+#[test]
+fn a_model_of_ordinary_size() {
+    let shape = SasRecShape {
+        items: 1682,
+        positions: 50,
+        dim: 64,
+        inner: 256,
+        blocks: 2,
+        heads: 2,
+        activation: Activation::Gelu,
+        norm_epsilon: 1e-12,
+    };
+    assert_eq!(check(shape, Palette::DEFAULT, Scale::Ordinary, 4, 20_251_003), 6);
+}

@@ -1,0 +1,76 @@
+use std::fmt::Write;
+
+use chord_plan::Bundle;
+use chord_plan::manifest::Activation;
+
+/// Describes a bundle; `bytes` is all of it.
+pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
+    let manifest = bundle.manifest();
+    let shape = manifest.shape();
+    let mut text = String::new();
+    let mut line = |line: String| writeln!(text, "{line}").expect("a String takes all");
+
+    line(format!("CHORD bundle, format version {}, {} bytes", chord_plan::bundle::VERSION, bytes.len()));
+    line(format!("fingerprint       {}", bundle.fingerprint()));
+    line(format!("model             {}", bundle.model()));
+    let activation = match shape.activation {
+        Activation::Relu => "ReLU",
+        Activation::Gelu => "GELU",
+    };
+    line(format!("architecture      SASRec, {activation}, norm epsilon {:e}", shape.norm_epsilon));
+    let many = |count: u8, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    line(format!(
+        "shape             {} items, {} positions, dim {}, inner {}, {}, {}",
+        shape.items,
+        shape.positions,
+        shape.dim,
+        shape.inner,
+        many(shape.blocks, "block"),
+        many(shape.heads, "head")
+    ));
+    let widths = manifest.palette.widths();
+    let list = |numbers: Vec<String>| numbers.join(", ");
+    let codes = list((0..widths.len()).map(|code| code.to_string()).collect());
+    let bits = list(widths.iter().map(u8::to_string).collect());
+    line(format!("palette           codes {codes} mean {bits} bits"));
+    let (channels, layers, weights) =
+        (manifest.channels(), manifest.layer_count(), manifest.quantised_weights());
+    line(format!("channels          {channels} in {layers} layers, {weights} weights"));
+
+    line("\nbytes".to_owned());
+    let (items, dim) = (shape.items as usize, usize::from(shape.dim));
+    let manifest_len = usize::from(u16::from_le_bytes([bytes[6], bytes[7]]));
+    let parts = [
+        ("header", 48 + manifest_len),
+        ("item codes", items * dim),
+        ("item ranges", 4 * items),
+        ("positions", 4 * usize::from(shape.positions) * dim),
+        ("norms", 4 * (4 * usize::from(shape.blocks) + 2) * dim),
+        ("layer codes", weights as usize),
+        ("layer ranges", 4 * channels),
+        ("layer biases", 4 * channels),
+    ];
+    let gaps = bytes.len() - parts.iter().map(|(_, len)| len).sum::<usize>();
+    for (name, len) in parts.into_iter().chain([("gaps", gaps), ("total", bytes.len())]) {
+        line(format!("{name:<20}{len:>10}"));
+    }
+
+    line(format!("\n{:<16}{:>14}{:>12}{:>12}{:>12}", "ranges", "out x in", "min", "mean", "max"));
+    let item_ranges: Vec<f32> = (0..items).map(|row| bundle.item_range(row)).collect();
+    line(ranges("items", items, dim, &item_ranges));
+    for index in 0..layers {
+        let view = bundle.layer(index);
+        let layer = view.layer();
+        let channels: Vec<f32> = (0..layer.outputs).map(|channel| view.range(channel)).collect();
+        line(ranges(&layer.name.to_string(), layer.outputs, layer.inputs, &channels));
+    }
+    text
+}
+
+fn ranges(name: &str, outputs: usize, inputs: usize, ranges: &[f32]) -> String {
+    let min = ranges.iter().copied().fold(f32::INFINITY, f32::min);
+    let max = ranges.iter().copied().fold(0.0, f32::max);
+    let mean = ranges.iter().copied().map(f64::from).sum::<f64>() / ranges.len() as f64;
+    let size = format!("{outputs} x {inputs}");
+    format!("{name:<16}{size:>14}{min:>12.4e}{mean:>12.4e}{max:>12.4e}")
+}
