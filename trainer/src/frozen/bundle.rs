@@ -60,14 +60,15 @@ impl FrozenModel {
     }
 }
 
-/// Master codes of rows that share the ranges evenly.
+/// Master codes of rows of weights, each with its range. As many codes as weights, so that the writer sees and names
+/// a wrong number.
 fn codes(section: Section, weights: &[f32], ranges: &[f32]) -> Result<Vec<i8>, FrozenError> {
     if let Some(index) = weights.iter().position(|w| !w.is_finite()) {
         return Err(FrozenError::Weight { section, index, weight: weights[index] });
     }
-    let inputs = (weights.len() / ranges.len().max(1)).max(1);
+    let inputs = weights.len().div_ceil(ranges.len());
     let row = |(row, &range): (&[f32], &f32)| row.iter().map(|&w| master_code(w, range)).collect::<Vec<_>>();
-    Ok(weights.chunks(inputs).zip(ranges).flat_map(row).collect())
+    Ok(weights.chunks(inputs.max(1)).zip(ranges).flat_map(row).collect())
 }
 
 fn write_norm(writer: &mut BundleWriter, norm: bundle::Norm, from: &Norm) -> Result<(), WriteError> {
@@ -134,12 +135,13 @@ mod tests {
             (&|m| m.blocks[0].layers[4].ranges[2] = 0.0, "block0.expand ranges: number 2 is out of range"),
             (&|m| drop(m.blocks[0].layers[3].biases.pop()), "block0.output biases has 4 elements, got 3"),
             (&|m| drop(m.blocks[0].layers[5].weights.pop()), "block0.contract codes has 24 elements, got 23"),
+            (&|m| m.item_weights.push(0.0), "item codes has 12 elements, got 13"),
             (&|m| m.final_norm.beta[0] = f32::INFINITY, "final norm beta: number 0"),
             (&|m| m.blocks.clear(), "block0.norm1 gamma was not written"),
             (&|m| m.blocks.push(m.blocks[0].clone()), "no section block1.norm1 gamma"),
             (&|m| m.item_ranges[1] = f32::NAN, "item ranges: number 1"),
             (&|m| m.shape.heads = 3, "dim 4 is not a multiple of 3 heads"),
-        ] as [(&dyn Fn(&mut FrozenModel), &str); 9]
+        ] as [(&dyn Fn(&mut FrozenModel), &str); 10]
         {
             let found = message(change);
             assert!(found.contains(expected), "{expected:?} in {found:?}");

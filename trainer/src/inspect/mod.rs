@@ -89,7 +89,7 @@ mod tests {
             "3 items, 5 positions, dim 4, inner 6, 1 block, 2 heads",
             "codes 0, 1, 2, 3 mean 0, 2, 4, 8 bits",
             "26 in 6 layers, 112 weights",
-            "block0.expand       6 x 4",
+            &format!("{:<16}{:>14}", "block0.expand", "6 x 4"),
             &format!("{:<20}{total:>10}", "total"),
         ] {
             assert!(text.contains(part), "{part:?} in\n{text}");
