@@ -93,7 +93,8 @@ fn probe(name: DeviceName, make: impl FnOnce() -> Device) -> Result<Device, Devi
     }));
     std::panic::set_hook(hook);
     result.map_err(|panic| {
-        let text = (panic.downcast_ref::<String>().map(String::as_str)).or(panic.downcast_ref::<&str>().copied());
+        let text =
+            (panic.downcast_ref::<String>().map(String::as_str)).or(panic.downcast_ref::<&str>().copied());
         let reason = text.unwrap_or("the driver panicked").lines().next().unwrap_or_default().to_owned();
         DeviceError::Absent { name, reason }
     })

@@ -24,5 +24,6 @@ pub mod inspect;
 pub mod logging;
 pub mod model;
 pub mod run;
+pub mod simulation;
 pub mod tensor;
 pub mod training;

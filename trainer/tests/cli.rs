@@ -48,7 +48,10 @@ impl Desk {
 
     fn train_args<'a>(&self, run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         let sets = ["data.source=ring.txt"].into_iter().chain(SMALL).chain(more.iter().copied());
-        ["train", "--run", run, "--device", "cpu"].into_iter().chain(sets.flat_map(|s| ["--set", s])).collect()
+        ["train", "--run", run, "--device", "cpu"]
+            .into_iter()
+            .chain(sets.flat_map(|s| ["--set", s]))
+            .collect()
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -103,12 +106,34 @@ fn from_interactions_to_a_ranking() {
 
     desk.ok(&["export", "--run", "run", "--out", "out/model.chord"]);
     desk.ok(&["plan", "--run", "run", "--user", "u3", "--out", "out/u3.plan"]);
-    desk.ok(&["plan", "--run", "run", "--history", "i1,i2,i3", "--budget", "2.0", "--sequence", "9", "--out", "out/b.plan"]);
+    desk.ok(&[
+        "plan",
+        "--run",
+        "run",
+        "--history",
+        "i1,i2,i3",
+        "--budget",
+        "2.0",
+        "--sequence",
+        "9",
+        "--out",
+        "out/b.plan",
+    ]);
     let model = desk.ok(&["inspect", "out/model.chord"]);
     assert!(model.contains("block1.contract"), "{model}");
     let plan = desk.ok(&["inspect", "out/b.plan", "--model", "out/model.chord"]);
     assert!(plan.contains("block0.query") && plan.contains('9'), "{plan}");
-    let rerank = ["rerank", "--model", "out/model.chord", "--plan", "out/u3.plan", "--history", "i1,i2,i3", "--top", "5"];
+    let rerank = [
+        "rerank",
+        "--model",
+        "out/model.chord",
+        "--plan",
+        "out/u3.plan",
+        "--history",
+        "i1,i2,i3",
+        "--top",
+        "5",
+    ];
     let ranked = desk.ok(&rerank);
     assert_eq!(ranked.lines().count(), 5, "{ranked}");
     assert_eq!(ranked, desk.ok(&rerank), "the same input must give the same ranking");
@@ -123,7 +148,8 @@ fn from_interactions_to_a_ranking() {
     let said = desk.refused(&["plan", "--run", "run", "--user", "u999", "--out", "out/c.plan"]);
     assert!(said.contains("--user: \"u999\""), "{said}");
     assert!(!desk.path("out/c.plan").exists());
-    let said = desk.refused(&["plan", "--run", "run", "--user", "u3", "--budget", "-1", "--out", "out/c.plan"]);
+    let said =
+        desk.refused(&["plan", "--run", "run", "--user", "u3", "--budget", "-1", "--out", "out/c.plan"]);
     assert!(said.contains("budget of -1 bits"), "{said}");
 
     let bundle = std::fs::read(desk.path("out/model.chord")).unwrap();
@@ -145,7 +171,11 @@ fn from_interactions_to_a_ranking() {
 #[test]
 fn bad_input_is_named_and_leaves_nothing_behind() {
     let desk = Desk::new();
-    std::fs::write(desk.path("bad.inter"), "user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n1\t4\tsoon\n").unwrap();
+    std::fs::write(
+        desk.path("bad.inter"),
+        "user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n1\t4\tsoon\n",
+    )
+    .unwrap();
     std::fs::write(desk.path("bad.toml"), "[train]\nseed = 1\nbatches = 2\n").unwrap();
     let cases: [(&[&str], &[&str]); 9] = [
         (&["train", "--run", "r", "--set", "data.source=bad.inter"], &["bad.inter", "3", "timestamp"]),
@@ -212,7 +242,8 @@ fn an_interrupted_run_resumes_bit_for_bit() {
     signal(&mut second, "-KILL");
     desk.ok(&resume);
     for stage in ["fp32", "uniform4", "static", "personal"] {
-        let read = |run: &str| std::fs::read(desk.path(&format!("{run}/checkpoints/{stage}.safetensors"))).unwrap();
+        let read =
+            |run: &str| std::fs::read(desk.path(&format!("{run}/checkpoints/{stage}.safetensors"))).unwrap();
         assert!(read("whole") == read("parts"), "stage {stage} differs");
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Evaluate {
     #[arg(long, value_enum, default_value = "trainer")]
     engine: EngineName,
     /// Average bits per weight of mixed precision; the run's default if left out
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     budget: Option<f32>,
     /// Which held-out item to rank
     #[arg(long, value_enum, default_value = "test")]

@@ -28,7 +28,7 @@ pub(super) struct MakePlan {
     #[arg(long, group = "who", value_delimiter = ',')]
     history: Option<Vec<String>>,
     /// Average bits per weight; the run's default if left out
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     budget: Option<f32>,
     /// Number of the plan: a device refuses one lower than the last it applied
     #[arg(long, default_value_t = 0)]
@@ -45,7 +45,9 @@ impl MakePlan {
         let data = load_data(&run.config)?;
         let history = match (&self.user, &self.history) {
             (Some(user), _) => {
-                let row = data.user_row(user).with_context(|| format!("--user: {user:?} is not in {}", data.name))?;
+                let row = data
+                    .user_row(user)
+                    .with_context(|| format!("--user: {user:?} is not in {}", data.name))?;
                 data.sequences.user(row).to_vec()
             }
             (None, Some(ids)) => history_rows(&data, ids)?,
@@ -61,7 +63,9 @@ impl MakePlan {
 
 fn history_rows(data: &Dataset, ids: &[String]) -> anyhow::Result<Vec<u32>> {
     ensure!(ids.iter().any(|id| !id.is_empty()), "--history is empty");
-    let row = |id: &String| data.item_row(id).with_context(|| format!("--history: item {id:?} is not in {}", data.name));
+    let row = |id: &String| {
+        data.item_row(id).with_context(|| format!("--history: item {id:?} is not in {}", data.name))
+    };
     ids.iter().map(row).collect()
 }
 

@@ -36,7 +36,9 @@ impl Quickstart {
         let device = device::open(self.device)?;
         let config = config::load(None, &self.set)?;
         let data = load_data(&config)?;
-        let user = data.user_row(&self.user).with_context(|| format!("--user: {:?} is not in {}", self.user, data.name))?;
+        let user = data
+            .user_row(&self.user)
+            .with_context(|| format!("--user: {:?} is not in {}", self.user, data.name))?;
         let run = match self.run.join("config.toml").exists() {
             true => Run::resume(&self.run, &config)?,
             false => Run::create(&self.run, config)?,
@@ -53,7 +55,10 @@ impl Quickstart {
         };
         save("table.md", text.as_bytes())?;
         save("table.json", serde_json::to_string_pretty(&rows)?.as_bytes())?;
-        println!("\nTest users of {}, full ranking; trained and ranked in floating point:\n\n{text}", data.name);
+        println!(
+            "\nTest users of {}, full ranking; trained and ranked in floating point:\n\n{text}",
+            data.name
+        );
         let rows = table::rows(&run, &data, &device, EngineName::Runtime, Split::Test, budget)?;
         let text = table::text(&rows);
         save("table-runtime.md", text.as_bytes())?;
@@ -81,7 +86,11 @@ impl Quickstart {
         }
         let bundle = std::fs::read(&model).with_context(|| model.display().to_string())?;
         let ranked = rank(Bundle::parse(&bundle)?, &Plan::parse(&plan)?, history, &unseen)?;
-        println!("\nTheir device ranks {} unseen items; the first ten:\n{}", unseen.len(), ranking_text(&items, &ranked[..10.min(ranked.len())]));
+        println!(
+            "\nTheir device ranks {} unseen items; the first ten:\n{}",
+            unseen.len(),
+            ranking_text(&items, &ranked[..10.min(ranked.len())])
+        );
         Ok(())
     }
 }

@@ -43,9 +43,15 @@ impl Rerank {
         let (bundle, plan) = (read(&self.model)?, read(&self.plan)?);
         let bundle = Bundle::parse(&bundle).with_context(|| self.model.display().to_string())?;
         let rows = bundle.manifest().shape().items as usize;
-        ensure!(rows == items.len(), "{}: {} items, the model has {rows}", items_path(&self.model).display(), items.len());
+        ensure!(
+            rows == items.len(),
+            "{}: {} items, the model has {rows}",
+            items_path(&self.model).display(),
+            items.len()
+        );
         let plan = Plan::parse(&plan).with_context(|| self.plan.display().to_string())?;
-        let ranked = rank(bundle, &plan, &history, &candidates).with_context(|| self.plan.display().to_string())?;
+        let ranked =
+            rank(bundle, &plan, &history, &candidates).with_context(|| self.plan.display().to_string())?;
         print!("{}", ranking_text(&items, &ranked[..self.top.min(ranked.len())]));
         Ok(())
     }

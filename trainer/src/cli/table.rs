@@ -9,8 +9,8 @@ use crate::hypernetwork::Channels;
 use crate::model::chord::Precision;
 use crate::run::Run;
 use crate::tensor::Device;
-use crate::training::stage::finished;
 use crate::training::pipeline;
+use crate::training::stage::finished;
 use anyhow::ensure;
 use chord_plan::bundle::ModelId;
 use serde::Serialize;
@@ -128,7 +128,15 @@ pub(super) fn text(rows: &[Row]) -> String {
         writeln!(
             out,
             "| {:<20} | {:>4.1} | {:.4} | {:.4} | {:.4} |  {:.4} | {:.4} | {:>11} | {:>12} |",
-            row.model, row.bits, r.hr5, r.hr10, r.ndcg5, r.ndcg10, r.cross_entropy, row.model_bytes, row.update_bytes
+            row.model,
+            row.bits,
+            r.hr5,
+            r.hr10,
+            r.ndcg5,
+            r.ndcg10,
+            r.cross_entropy,
+            row.model_bytes,
+            row.update_bytes
         )
         .expect("writing to a string");
     }

@@ -94,8 +94,15 @@ pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Config, ConfigE
     Ok(config)
 }
 
-fn overlay(merged: &mut Table, known: &Table, text: &str, origin: &str, lines: bool) -> Result<(), ConfigError> {
-    let syntax = |e: toml::de::Error| ConfigError::Syntax { origin: origin.to_owned(), message: e.to_string() };
+fn overlay(
+    merged: &mut Table,
+    known: &Table,
+    text: &str,
+    origin: &str,
+    lines: bool,
+) -> Result<(), ConfigError> {
+    let syntax =
+        |e: toml::de::Error| ConfigError::Syntax { origin: origin.to_owned(), message: e.to_string() };
     let spanned = DeTable::parse(text).map_err(syntax)?;
     let place = |offset: usize| match lines {
         true => format!("{origin}:{}", text[..offset].matches('\n').count() + 1),
@@ -117,9 +124,9 @@ fn refuse_unknown(
         let path = format!("{prefix}{name}");
         match (known.get(name), value.get_ref()) {
             (None, _) => {
-                let nearest = known.keys().max_by(|a, b| {
-                    strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-                });
+                let nearest = known
+                    .keys()
+                    .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
                 let hint = nearest.map(|n| format!(", did you mean `{prefix}{n}`?")).unwrap_or_default();
                 return Err(ConfigError::UnknownKey { origin: place(key.span().start), key: path, hint });
             }
@@ -174,10 +181,15 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(set(&["model.dims=3"]).unwrap_err(), "--set model.dims=3: unknown key `model.dims`, did you mean `model.dim`?");
+        assert_eq!(
+            set(&["model.dims=3"]).unwrap_err(),
+            "--set model.dims=3: unknown key `model.dims`, did you mean `model.dim`?"
+        );
         assert!(set(&["model.dim=wide"]).unwrap_err().starts_with("`model.dim`: invalid type: string"));
         assert_eq!(set(&["model.dim"]).unwrap_err(), "--set model.dim: expected key=value");
-        assert!(set(&["quantisation.palette=[2,0]"]).unwrap_err().starts_with("`quantisation.palette` is [2, 0]"));
+        assert!(
+            set(&["quantisation.palette=[2,0]"]).unwrap_err().starts_with("`quantisation.palette` is [2, 0]")
+        );
         assert!(set(&["model.heads=5"]).unwrap_err().starts_with("`model.heads` is 5"));
     }
 }

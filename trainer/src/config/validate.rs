@@ -6,7 +6,12 @@ use std::fmt::Debug;
 
 impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        fn check(ok: bool, key: &'static str, value: impl Debug, expected: &'static str) -> Result<(), ConfigError> {
+        fn check(
+            ok: bool,
+            key: &'static str,
+            value: impl Debug,
+            expected: &'static str,
+        ) -> Result<(), ConfigError> {
             if ok { Ok(()) } else { Err(ConfigError::Value { key, value: format!("{value:?}"), expected }) }
         }
         let share = |x: f64| (0.0..1.0).contains(&x);
@@ -42,20 +47,43 @@ impl Config {
         let sound = (2..=4).contains(&palette.len())
             && palette.windows(2).all(|w| w[0] < w[1])
             && palette.iter().all(|b| [0, 2, 4, 8].contains(b));
-        check(sound, "quantisation.palette", palette, "must be two to four increasing widths out of 0, 2, 4, 8")?;
+        check(
+            sound,
+            "quantisation.palette",
+            palette,
+            "must be two to four increasing widths out of 0, 2, 4, 8",
+        )?;
         let deviations = self.quantisation.range_deviations;
         check(positive(deviations.into()), "quantisation.range_deviations", deviations, "must be above 0")?;
         let b = &self.budget;
         let narrowest = f32::from(palette[0]);
-        check(b.lowest >= narrowest && b.lowest <= b.highest, "budget.lowest", b.lowest,
-            "must lie between the palette's narrowest width and budget.highest")?;
+        check(
+            b.lowest >= narrowest && b.lowest <= b.highest,
+            "budget.lowest",
+            b.lowest,
+            "must lie between the palette's narrowest width and budget.highest",
+        )?;
         check(b.highest <= 8.0, "budget.highest", b.highest, "must not exceed 8")?;
-        check((narrowest..=8.0).contains(&b.default), "budget.default", b.default,
-            "must lie between the palette's narrowest width and 8")?;
-        check((0.0..=1.0).contains(&b.fixed_share), "budget.fixed_share", b.fixed_share, "must lie in 0..=1")?;
+        check(
+            (narrowest..=8.0).contains(&b.default),
+            "budget.default",
+            b.default,
+            "must lie between the palette's narrowest width and 8",
+        )?;
+        check(
+            (0.0..=1.0).contains(&b.fixed_share),
+            "budget.fixed_share",
+            b.fixed_share,
+            "must lie in 0..=1",
+        )?;
         let t = &self.train;
         check(positive(t.clip.into()), "train.clip", t.clip, "must be above 0")?;
-        check(positive(t.gate_temperature.into()), "train.gate_temperature", t.gate_temperature, "must be above 0")?;
+        check(
+            positive(t.gate_temperature.into()),
+            "train.gate_temperature",
+            t.gate_temperature,
+            "must be above 0",
+        )?;
         for (key, rate) in [
             ("train.fp32.learning_rate", t.fp32.learning_rate),
             ("train.uniform.learning_rate", t.uniform.learning_rate),
@@ -65,7 +93,12 @@ impl Config {
             check(positive(rate), key, rate, "must be above 0")?;
         }
         let widths = &t.uniform.widths;
-        check(widths.iter().all(|w| [2, 4, 8].contains(w)), "train.uniform.widths", widths, "must be out of 2, 4, 8")?;
+        check(
+            widths.iter().all(|w| [2, 4, 8].contains(w)),
+            "train.uniform.widths",
+            widths,
+            "must be out of 2, 4, 8",
+        )?;
         Ok(())
     }
 }

@@ -76,6 +76,9 @@ mod tests {
 
     #[test]
     fn a_logit_that_is_not_finite_is_an_error() {
-        assert!(matches!(outcome(7, &[0.0, f32::NAN], 0), Err(EvaluationError::NotFinite { user: 7, item: 1, .. })));
+        assert!(matches!(
+            outcome(7, &[0.0, f32::NAN], 0),
+            Err(EvaluationError::NotFinite { user: 7, item: 1, .. })
+        ));
     }
 }

@@ -70,7 +70,11 @@ impl<'a> TrainerEngine<'a> {
     ///
     /// # Errors
     /// As [`TrainerEngine::plans`].
-    pub fn logits(&self, histories: &[&[u32]], plans: Option<&[Allocation]>) -> Result<Vec<Vec<f32>>, EvaluationError> {
+    pub fn logits(
+        &self,
+        histories: &[&[u32]],
+        plans: Option<&[Allocation]>,
+    ) -> Result<Vec<Vec<f32>>, EvaluationError> {
         let device = self.items.device();
         let window = usize::from(self.config.model.window);
         let recent: Vec<&[u32]> = histories.iter().map(|h| &h[h.len().saturating_sub(window)..]).collect();

@@ -133,8 +133,11 @@ mod tests {
                 "block0.key codes: weight 5 is NaN",
             ),
             (&|m| m.blocks[0].layers[4].ranges[2] = 0.0, "block0.expand ranges: number 2 is out of range"),
-            (&|m| drop(m.blocks[0].layers[3].biases.pop()), "block0.output biases has 4 elements, got 3"),
-            (&|m| drop(m.blocks[0].layers[5].weights.pop()), "block0.contract codes has 24 elements, got 23"),
+            (&|m| m.blocks[0].layers[3].biases.truncate(3), "block0.output biases has 4 elements, got 3"),
+            (
+                &|m| m.blocks[0].layers[5].weights.truncate(23),
+                "block0.contract codes has 24 elements, got 23",
+            ),
             (&|m| m.item_weights.push(0.0), "item codes has 12 elements, got 13"),
             (&|m| m.final_norm.beta[0] = f32::INFINITY, "final norm beta: number 0"),
             (&|m| m.blocks.clear(), "block0.norm1 gamma was not written"),

@@ -124,7 +124,10 @@ impl Chord<Backend> {
         budget: f32,
     ) -> Result<Vec<Allocation>, AllocationError> {
         let width = log_scores.dims()[1];
-        to_host(log_scores.clone().detach()).chunks(width).map(|row| allocator.allocate(row, budget)).collect()
+        to_host(log_scores.clone().detach())
+            .chunks(width)
+            .map(|row| allocator.allocate(row, budget))
+            .collect()
     }
 
     /// The weights of every layer at a precision that needs no scores.

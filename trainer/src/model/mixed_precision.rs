@@ -70,12 +70,14 @@ mod tests {
         let device = Device::Flex(Default::default());
         let config = config::load(None, &["model.dim=8".into(), "model.inner=12".into()]).unwrap();
         let model = Chord::new(&config, 9, &Device::autodiff(device.clone()));
-        let backbone = burn::module::AutodiffModule::valid(&model.backbone).map_layers(|l| l.initialise_ranges(2.4));
+        let backbone =
+            burn::module::AutodiffModule::valid(&model.backbone).map_layers(|l| l.initialise_ranges(2.4));
         let channels = crate::hypernetwork::Channels::of(&backbone).total();
         let palette = PaletteSteps::new(&backbone, &[0, 2, 4, 8]);
         for (code, bits) in [0, 2, 4, 8].into_iter().enumerate() {
             let gates = |users: usize| -> Vec<Tensor<2>> {
-                let gate = |step| floats(vec![f32::from(code > step); users * channels], [users, channels], &device);
+                let gate =
+                    |step| floats(vec![f32::from(code > step); users * channels], [users, channels], &device);
                 (0..3).map(gate).collect()
             };
             for ((one, three), same) in

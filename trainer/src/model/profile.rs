@@ -100,7 +100,8 @@ impl Profile<Backend> {
             let input = inputs.clone().slice([0..batch, t..t + 1]).reshape([batch, 3 * hidden]);
             let recurrent = self.gates_state.forward(state.clone());
             let both = sigmoid(
-                input.clone().slice([0..batch, 0..2 * hidden]) + recurrent.clone().slice([0..batch, 0..2 * hidden]),
+                input.clone().slice([0..batch, 0..2 * hidden])
+                    + recurrent.clone().slice([0..batch, 0..2 * hidden]),
             );
             let reset = both.clone().slice([0..batch, 0..hidden]);
             let update = both.slice([0..batch, hidden..2 * hidden]);

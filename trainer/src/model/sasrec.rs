@@ -145,7 +145,10 @@ impl SasRec<Backend> {
     }
 
     /// Applies `change` to every quantised layer.
-    pub fn map_layers(mut self, change: impl Fn(QuantisedLinear<Backend>) -> QuantisedLinear<Backend>) -> Self {
+    pub fn map_layers(
+        mut self,
+        change: impl Fn(QuantisedLinear<Backend>) -> QuantisedLinear<Backend>,
+    ) -> Self {
         self.blocks = (self.blocks.into_iter())
             .map(|b| Block {
                 query: change(b.query),
@@ -191,7 +194,14 @@ impl SasRec<Backend> {
         self.final_norm.forward(x)
     }
 
-    fn attention(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, mask: Tensor<4>, pass: &mut Pass) -> Tensor<3> {
+    fn attention(
+        &self,
+        q: Tensor<3>,
+        k: Tensor<3>,
+        v: Tensor<3>,
+        mask: Tensor<4>,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
         let [batch, tokens, dim] = q.dims();
         let heads = usize::from(self.shape().heads);
         let split = |x: Tensor<3>| x.reshape([batch, tokens, heads, dim / heads]).swap_dims(1, 2);

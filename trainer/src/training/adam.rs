@@ -13,7 +13,7 @@ const BETA2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
 /// The optimiser's state.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Adam {
     /// Steps taken.
     pub steps: u64,
@@ -22,6 +22,7 @@ pub struct Adam {
 }
 
 /// Running means of a parameter's gradient and squared gradient, flat.
+#[derive(Debug)]
 pub struct Moments {
     /// Of the gradient.
     pub first: Tensor<1>,
@@ -60,7 +61,14 @@ impl Adam {
         let t = self.steps as i32;
         let rate = learning_rate as f32 * (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t));
         let bias2 = (1.0 - BETA2.powi(t)).sqrt();
-        module.map(&mut Update { adam: self, gradients, scale, rate, epsilon: EPSILON * bias2, path: Vec::new() })
+        module.map(&mut Update {
+            adam: self,
+            gradients,
+            scale,
+            rate,
+            epsilon: EPSILON * bias2,
+            path: Vec::new(),
+        })
     }
 }
 
@@ -110,10 +118,11 @@ impl ModuleMapper<Backend> for Update<'_> {
             return Param::from_mapped_value(id, tensor, mapper);
         };
         let gradient = gradient * self.scale.clone();
-        let moments = self.adam.moments.remove(&self.path.join(".")).unwrap_or_else(|| Moments {
-            first: gradient.zeros_like(),
-            second: gradient.zeros_like(),
-        });
+        let moments = self
+            .adam
+            .moments
+            .remove(&self.path.join("."))
+            .unwrap_or_else(|| Moments { first: gradient.zeros_like(), second: gradient.zeros_like() });
         let first = moments.first * BETA1 + gradient.clone() * (1.0 - BETA1);
         let second = moments.second * BETA2 + gradient.square() * (1.0 - BETA2);
         let update = first.clone() / (second.clone().sqrt() + self.epsilon) * self.rate;

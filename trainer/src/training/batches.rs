@@ -102,7 +102,13 @@ mod tests {
         let windows: Vec<_> = batches.concat();
         for user in 0..data.users() {
             let n = data.train(user).len();
-            let expected = if n < 2 { 0 } else if n <= 11 { 1 } else { n.div_ceil(10) };
+            let expected = if n < 2 {
+                0
+            } else if n <= 11 {
+                1
+            } else {
+                n.div_ceil(10)
+            };
             assert_eq!(windows.iter().filter(|w| w.user == user).count(), expected);
         }
         for window in &windows {

@@ -108,14 +108,16 @@ pub fn save<M: Module<Backend>>(
         metadata.insert(STEPS.to_owned(), adam.steps.to_string());
     }
     let format_error = |source| CheckpointError::Format { path: path.to_owned(), source };
-    let views = tensors.tensors.iter().map(|(name, (shape, data))| {
-        Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?))
-    });
+    let views = tensors
+        .tensors
+        .iter()
+        .map(|(name, (shape, data))| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)));
     let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format_error)?;
     // Metadata is a map without order: one entry at most keeps files of equal content equal.
     let metadata = (!metadata.is_empty()).then_some(metadata);
     let file = safetensors::serialize(views, metadata).map_err(format_error)?;
-    crate::atomic_file::write(path, &file).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
+    crate::atomic_file::write(path, &file)
+        .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
 }
 
 /// Reads the weights of `path` into `module`; every parameter must be there. Returns the module, and the optimiser
@@ -263,7 +265,12 @@ mod tests {
         let (a, b) = (folder.path().join("a"), folder.path().join("b"));
         let model = Chord::new(&config, 7, &device);
         save(&a, &model, None).unwrap();
-        let other = Chord::new(&config::load(None, &["train.seed=8".into(), "model.dim=8".into(), "model.inner=8".into()]).unwrap(), 7, &device);
+        let other = Chord::new(
+            &config::load(None, &["train.seed=8".into(), "model.dim=8".into(), "model.inner=8".into()])
+                .unwrap(),
+            7,
+            &device,
+        );
         let (loaded, state) = load(&a, other, &device).unwrap();
         assert!(state.is_none());
         save(&b, &loaded, None).unwrap();

@@ -26,7 +26,11 @@ impl std::fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "{:>8} epoch {:>3}  loss {:.4}  {:.1} s", self.stage, self.epoch, self.loss, self.seconds)?;
         if let Some(v) = &self.validation {
-            write!(f, "  validation HR@10 {:.4}  NDCG@10 {:.4}  CE {:.4}", v.hr10, v.ndcg10, v.cross_entropy)?;
+            write!(
+                f,
+                "  validation HR@10 {:.4}  NDCG@10 {:.4}  CE {:.4}",
+                v.hr10, v.ndcg10, v.cross_entropy
+            )?;
         }
         Ok(())
     }

@@ -31,7 +31,8 @@ pub fn train(
     let stage = |precision| Stage { config, data, device, run, precision };
     let fp32 = stage(Precision::Fp32).train(Chord::new(config, items, device), &mut log)?;
     let deviations = config.quantisation.range_deviations;
-    let ranged = Chord { backbone: fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations)), ..fp32 };
+    let ranged =
+        Chord { backbone: fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations)), ..fp32 };
     let mut last = ranged.clone();
     for precision in stages(config).into_iter().skip(1) {
         let start = match precision {

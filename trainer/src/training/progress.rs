@@ -11,8 +11,9 @@ pub fn bar(stage: &str, steps: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{prefix:>9} {bar:32} {pos}/{len} steps  {per_sec}  left {eta}  {msg}")
-        .expect("the template is valid");
+    let style =
+        ProgressStyle::with_template("{prefix:>9} {bar:32} {pos}/{len} steps  {per_sec}  left {eta}  {msg}")
+            .expect("the template is valid");
     BARS.add(ProgressBar::new(steps).with_style(style).with_prefix(stage.to_owned()))
 }
 

@@ -101,7 +101,11 @@ impl Stage<'_> {
     ///
     /// # Errors
     /// When interrupted (resumable), when the loss diverges, or when files cannot be read or written.
-    pub fn train(&self, start: Chord<Backend>, log: &mut MetricsLog) -> Result<Chord<Backend>, TrainingError> {
+    pub fn train(
+        &self,
+        start: Chord<Backend>,
+        log: &mut MetricsLog,
+    ) -> Result<Chord<Backend>, TrainingError> {
         let done = finished(self.run, self.precision);
         if done.exists() {
             info!("{}: finished before", self.precision);
@@ -152,11 +156,17 @@ impl Stage<'_> {
                 let warm = ((number + 1) as f64 / train.warm_up.max(1) as f64).min(1.0);
                 let decay = (1.0 - number as f64 / total as f64).max(0.02);
                 let seed = mix(&[stream, 2, number as u64]);
-                let (next, loss) = context.step(model, &mut adam, batch, seed, schedule.learning_rate * warm * decay)?;
+                let (next, loss) =
+                    context.step(model, &mut adam, batch, seed, schedule.learning_rate * warm * decay)?;
                 model = next;
                 if !loss.sum.is_finite() {
                     let loss = loss.sum / loss.positions as f64;
-                    return Err(TrainingError::Diverged { stage: name, epoch: epoch + 1, step: step + 1, loss });
+                    return Err(TrainingError::Diverged {
+                        stage: name,
+                        epoch: epoch + 1,
+                        step: step + 1,
+                        loss,
+                    });
                 }
                 progress.loss_sum += loss.sum;
                 progress.positions += loss.positions as u64;
@@ -180,13 +190,7 @@ impl Stage<'_> {
                 progress.best = Some((report.ndcg, epoch + 1));
                 checkpoint::save(&best, &model, None)?;
             }
-            progress = Progress {
-                epoch: epoch + 1,
-                step: 0,
-                loss_sum: 0.0,
-                positions: 0,
-                ..progress
-            };
+            progress = Progress { epoch: epoch + 1, step: 0, loss_sum: 0.0, positions: 0, ..progress };
             checkpoint::save(&latest, &model, Some((&adam, &progress)))?;
             let record = Record { stage: &name, epoch: epoch + 1, loss, seconds, validation };
             log.append(&record)?;

@@ -81,7 +81,8 @@ impl StepContext<'_> {
             vec![run((0, &shards[0]))]
         } else {
             std::thread::scope(|scope| {
-                let threads: Vec<_> = (shards.iter().enumerate()).map(|s| scope.spawn(move || run(s))).collect();
+                let threads: Vec<_> =
+                    (shards.iter().enumerate()).map(|s| scope.spawn(move || run(s))).collect();
                 threads.into_iter().map(|t| t.join().expect("a shard panicked")).collect()
             })
         };
@@ -125,7 +126,13 @@ impl StepContext<'_> {
                 });
                 let palette = PaletteSteps::new(&model.backbone, self.allocator.widths());
                 let temperature = self.config.train.gate_temperature;
-                model.planned_weights(model.log_scores(users), &palette, self.allocator, budget, temperature)?
+                model.planned_weights(
+                    model.log_scores(users),
+                    &palette,
+                    self.allocator,
+                    budget,
+                    temperature,
+                )?
             }
         };
         let inputs: Vec<&[u32]> = examples.iter().map(|e| e.inputs).collect();
