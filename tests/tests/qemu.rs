@@ -7,9 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chord_plan::Bundle;
 use chord_plan::manifest::{Activation, SasRecShape};
 use chord_tests::firmware::{self, Request};
-use chord_tests::random_model;
+use chord_tests::{random_model, trained};
+use chord_trainer::evaluation::trainer_engine::TrainerEngine;
+use chord_trainer::freeze::freeze;
+use chord_trainer::frozen::encode_plan;
+use chord_trainer::model::chord::Precision;
+use chord_trainer::simulation::Simulation;
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -161,4 +167,40 @@ fn a_firmware_that_does_not_end_is_stopped() {
     // Even a quick firmware takes longer than no time at all.
     let error = xtask::qemu::run(&elf, Duration::ZERO, |_| {}).unwrap_err();
     assert!(error.to_string().contains("still running"), "{error}");
+}
+
+/// Trained, frozen, planned for: the trainer's simulation, the engine on this machine and the firmware agree to the
+/// last bit, on a plan that differs from another user's.
+#[test]
+fn a_trained_model_ranks_alike_in_all_three_engines() {
+    let dir = case_dir("trained");
+    let run_folder = tempfile::tempdir().unwrap();
+    let config = trained::config();
+    let model = trained::train(&config, run_folder.path());
+    let frozen = freeze(&model.backbone, &config);
+    let bundle = frozen.to_bundle().unwrap();
+    let id = Bundle::parse(&bundle).unwrap().model();
+
+    let sequences = trained::sequences();
+    let histories = [sequences.user(3), sequences.user(8)];
+    let trainer = TrainerEngine::new(&model, &config, Precision::Personal, 3.0);
+    let plans = trainer.plans(&histories).unwrap();
+    assert_ne!(plans[0].codes, plans[1].codes, "the plans are not personal");
+
+    let request = Request {
+        plan: encode_plan(&plans[0].codes, id, 7, 3.0).unwrap(),
+        history: histories[0].to_vec(),
+        candidates: (0..trained::ITEMS).collect(),
+        model: bundle,
+    };
+    request.save(&dir).unwrap();
+    assert_messages("trained", run(&dir, &dir.join("firmware.elf")), &request);
+
+    let mut simulated: Vec<(u32, f32)> =
+        (0..).zip(Simulation::new(&frozen).unwrap().logits(&plans[0].codes, histories[0]).unwrap()).collect();
+    simulated.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let ranking = request.expected_messages();
+    for ((place, (item, logit)), message) in (1..).zip(simulated).zip(&ranking[1..]) {
+        assert_eq!(*message, format!("info rank {place} item {item} logit {:08x}", logit.to_bits()));
+    }
 }

@@ -165,7 +165,7 @@ fn from_interactions_to_a_ranking() {
     desk.ok(&["export", "--run", "other", "--out", "other/model.chord"]);
     let foreign = ["rerank", "--model", "other/model.chord", "--plan", "out/u3.plan", "--history", "i1"];
     let said = desk.refused(&foreign);
-    assert!(said.contains("out/u3.plan") && said.contains("another model"), "{said}");
+    assert!(said.contains("out/u3.plan") && said.contains("the plan is for model"), "{said}");
 }
 
 #[test]

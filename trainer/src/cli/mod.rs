@@ -46,6 +46,15 @@ enum Command {
     Config(config::PrintConfig),
 }
 
+/// An error with its causes, without repeating a cause that the error above it already tells.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.contains(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
+}
+
 /// Runs the command line of this process. Bad input exits with 2, an interrupt with 130.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -62,7 +71,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", message(&error));
             match error.downcast_ref() {
                 Some(TrainingError::Interrupted { .. }) => ExitCode::from(130),
                 _ => ExitCode::from(2),

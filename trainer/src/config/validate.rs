@@ -20,7 +20,7 @@ impl Config {
         check(m.dim > 0 && m.dim <= 4096, "model.dim", m.dim, "must lie in 1..=4096")?;
         check(m.inner > 0 && m.inner <= 16384, "model.inner", m.inner, "must lie in 1..=16384")?;
         check((1..=16).contains(&m.blocks), "model.blocks", m.blocks, "must lie in 1..=16")?;
-        let divides = m.heads > 0 && m.heads <= 64 && m.dim % u16::from(m.heads) == 0;
+        let divides = m.heads > 0 && m.heads <= 64 && m.dim.is_multiple_of(u16::from(m.heads));
         check(divides, "model.heads", m.heads, "must divide model.dim and lie in 1..=64")?;
         check((1..=4096).contains(&m.window), "model.window", m.window, "must lie in 1..=4096")?;
         check(positive(m.norm_epsilon.into()), "model.norm_epsilon", m.norm_epsilon, "must be above 0")?;

@@ -174,7 +174,7 @@ impl SasRec<Backend> {
         let dim = usize::from(self.shape().dim);
         let window = usize::from(self.shape().positions);
         let items = self.items.val().select(0, sequences.items.clone().reshape([batch * tokens]));
-        let positions = self.positions.val().slice([window - tokens..window]).unsqueeze_dim::<3>(0);
+        let positions = self.positions.val().slice_dim(0, window - tokens..window).unsqueeze_dim::<3>(0);
         let mut x = pass.dropout.apply(items.reshape([batch, tokens, dim]) + positions, pass.rate);
         for (block, weights) in self.blocks.iter().zip(pass.weights.chunks(LAYERS_PER_BLOCK)) {
             let [query, key, value, output, expand, contract] = weights else {

@@ -29,7 +29,7 @@ pub fn cross_entropy(hidden: Tensor<2>, items: Tensor<2>, targets: IntTensor<1>)
     for start in (0..positions).step_by(CHUNK) {
         let end = (start + CHUNK).min(positions);
         let h = h.clone().slice([start..end, 0..dim]);
-        let y = y.clone().slice([start..end]);
+        let y = y.clone().slice_dim(0, start..end);
         let target = e.clone().select(0, y.clone());
         let logits = h.clone().matmul(e.clone().transpose());
         let largest = logits.clone().max_dim(1);

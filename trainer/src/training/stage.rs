@@ -174,7 +174,7 @@ impl Stage<'_> {
                 bar.set_position(number as u64 + 1);
                 bar.set_message(format!("loss {:.4}", progress.loss_sum / progress.positions as f64));
                 let stop = interrupt::requested();
-                if stop || (number + 1) % train.checkpoint_every == 0 {
+                if stop || (number + 1).is_multiple_of(train.checkpoint_every) {
                     checkpoint::save(&latest, &model, Some((&adam, &progress)))?;
                 }
                 if stop {
@@ -209,7 +209,7 @@ impl Stage<'_> {
         epoch: usize,
         epochs: usize,
     ) -> Result<Option<Report>, TrainingError> {
-        if (epoch + 1) % self.config.train.evaluate_every != 0 && epoch + 1 != epochs {
+        if !(epoch + 1).is_multiple_of(self.config.train.evaluate_every) && epoch + 1 != epochs {
             return Ok(None);
         }
         let cases: Vec<_> = self.data.cases(Split::Validation).collect();
