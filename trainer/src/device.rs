@@ -1,6 +1,7 @@
 //! Choosing a device at run time.
 
 use crate::tensor::{Device, Tensor, to_host};
+use burn::tensor::backend::DeviceOps;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
@@ -43,6 +44,15 @@ pub enum DeviceError {
         /// What the driver said.
         reason: String,
     },
+}
+
+/// What a device is called in messages.
+pub fn describe(device: &Device) -> String {
+    match DeviceOps::inner(device) {
+        Device::Flex(_) => "the CPU".to_owned(),
+        #[allow(unreachable_patterns, reason = "the CPU is the only device of a build without GPU features")]
+        other => format!("{other:?}"),
+    }
 }
 
 /// An autodiff device.

@@ -49,7 +49,13 @@ impl Train {
 pub(super) fn train(run: &Run, device: &crate::tensor::Device) -> anyhow::Result<()> {
     interrupt::install();
     let data = load_data(&run.config)?;
-    info!("{}: {} users, {} items on {device:?}", data.name, data.users.len(), data.items.len());
+    info!(
+        "{}: {} users, {} items on {}",
+        data.name,
+        data.users.len(),
+        data.items.len(),
+        device::describe(device)
+    );
     let split = LeaveOneOut::new(&data.sequences);
     pipeline::train(&run.config, &split, data.items.len() as u32, device, &run.folder)?;
     info!("finished: {}", run.folder.display());

@@ -52,7 +52,8 @@ impl<'a> TrainerEngine<'a> {
         let device = self.items.device();
         let p = &self.config.profile;
         let histories = Histories::new(histories, p.recent, p.pooled, &device);
-        let scores = self.model.log_scores(Some(self.model.user_embeddings(&histories)));
+        let scores =
+            self.model.log_scores(Some(self.model.user_embeddings(&histories, &mut Dropout::off(), 0.0)));
         let allocator = allocator(self.config, &Channels::of(&self.model.backbone));
         Ok(Chord::allocate(&scores, &allocator, self.budget)?)
     }

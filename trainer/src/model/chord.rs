@@ -1,6 +1,7 @@
 //! The whole system in one module: backbone, shared scores, profile encoder and hypernetworks.
 
 use super::activation_quantiser::ActivationQuantiser;
+use super::dropout::Dropout;
 use super::mixed_precision::{PaletteSteps, uniform};
 use super::profile::Profile;
 use super::quantised_linear::LayerWeights;
@@ -100,9 +101,9 @@ impl Chord<Backend> {
         }
     }
 
-    /// User embeddings, [batch, hidden].
-    pub fn user_embeddings(&self, histories: &Histories) -> Tensor<2> {
-        self.profile.forward(self.backbone.items.val(), histories)
+    /// User embeddings, [batch, hidden]; see [`Profile::forward`].
+    pub fn user_embeddings(&self, histories: &Histories, dropout: &mut Dropout, rate: f64) -> Tensor<2> {
+        self.profile.forward(self.backbone.items.val(), histories, dropout, rate)
     }
 
     /// Log-scores of every channel: [1, channels] without user embeddings, else [batch, channels].

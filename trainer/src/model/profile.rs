@@ -4,6 +4,7 @@
 //! newest items, plus a linear map of the normalised sum over a longer stretch. Its inputs are the frozen item
 //! embeddings, so the device needs no second table.
 
+use super::dropout::Dropout;
 use crate::tensor::{Backend, Device, Tensor, floats, integers};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -75,19 +76,27 @@ impl Profile<Backend> {
         }
     }
 
-    /// User embeddings, [batch, hidden]. `items` is the frozen table, [items, dim]; no gradient reaches it.
-    pub fn forward(&self, items: Tensor<2>, histories: &Histories) -> Tensor<2> {
+    /// User embeddings, [batch, hidden]. `items` is the frozen table, [items, dim]; no gradient reaches it. Input
+    /// features and the embedding itself are dropped out at `rate`.
+    pub fn forward(
+        &self,
+        items: Tensor<2>,
+        histories: &Histories,
+        dropout: &mut Dropout,
+        rate: f64,
+    ) -> Tensor<2> {
         let [batch, steps, _] = histories.real.dims();
         let dim = items.dims()[1];
         // Embeddings start at a standard deviation of .02 and stay small: bring them near 1 for the GRU.
         let embedded = items.detach().select(0, histories.items.clone()) * 8.0;
-        let features = self.input.forward(embedded.reshape([batch, steps, dim])) * histories.real.clone();
+        let features = dropout.apply(self.input.forward(embedded.reshape([batch, steps, dim])), rate);
+        let features = features * histories.real.clone();
         let width = features.dims()[2];
         let sum = features.clone().sum_dim(1).reshape([batch, width]) * histories.weight.clone();
         let recent = features.slice([0..batch, steps - histories.recent..steps]);
         let real = histories.real.clone().slice([0..batch, steps - histories.recent..steps]);
         let state = self.recur(recent, real);
-        self.norm.forward(state + self.pooled.forward(sum))
+        dropout.apply(self.norm.forward(state + self.pooled.forward(sum)), rate)
     }
 
     /// The last state of the GRU; padding keeps it at zero.

@@ -122,7 +122,7 @@ impl StepContext<'_> {
             None => {
                 let users = (self.precision == Precision::Personal).then(|| {
                     let histories = self.thinned_histories(examples, mix(&[seed, 1]));
-                    dropout.apply(model.user_embeddings(&histories), self.config.profile.dropout)
+                    model.user_embeddings(&histories, &mut dropout, self.config.profile.dropout)
                 });
                 let palette = PaletteSteps::new(&model.backbone, self.allocator.widths());
                 let temperature = self.config.train.gate_temperature;
