@@ -1,7 +1,7 @@
 //! A run folder: config, log, metrics, checkpoints and what was made of them.
 
 use crate::config::{self, Config, ConfigError};
-use crate::data::{DataError, Dataset};
+use crate::data::{DataError, Dataset, LoadOptions, load_with};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -87,6 +87,6 @@ impl Run {
 pub fn load_data(config: &Config) -> Result<Dataset, DataError> {
     match config.data.source.as_str() {
         "ml-100k" => crate::data::ml100k::load(&config.data.cache),
-        path => crate::data::load(Path::new(path)),
+        path => load_with(Path::new(path), LoadOptions { skip_bad: config.data.skip_bad }),
     }
 }

@@ -1,6 +1,6 @@
 //! `chord data`
 
-use crate::data::{Stats, ml100k};
+use crate::data::{LoadOptions, Stats, load_with, ml100k};
 use anyhow::ensure;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -23,8 +23,11 @@ enum DataCommand {
     },
     /// Users, items, lengths and ties of a data set
     Stats {
-        /// ml-100k, or a path: u.data, RecBole .inter, or lines "user item item ..."
+        /// ml-100k, or a path to interactions in a format of docs/data.md
         source: String,
+        /// Malformed lines that may be skipped
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        skip_bad: usize,
         /// Folder that keeps fetched data sets
         #[arg(long, default_value = "data")]
         cache: PathBuf,
@@ -43,10 +46,10 @@ impl Data {
                 let fetched = ml100k::fetch(&cache)?;
                 println!("{} (from {})", fetched.interactions.display(), fetched.origin);
             }
-            DataCommand::Stats { source, cache, json } => {
+            DataCommand::Stats { source, skip_bad, cache, json } => {
                 let data = match source.as_str() {
                     "ml-100k" => ml100k::load(&cache)?,
-                    path => crate::data::load(path.as_ref())?,
+                    path => load_with(path.as_ref(), LoadOptions { skip_bad })?,
                 };
                 let stats = Stats::of(&data);
                 match json {

@@ -32,6 +32,8 @@ pub struct DataConfig {
     pub source: String,
     /// Folder of fetched data sets.
     pub cache: std::path::PathBuf,
+    /// Malformed lines that may be skipped.
+    pub skip_bad: usize,
 }
 
 /// `[model]`

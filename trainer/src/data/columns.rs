@@ -5,7 +5,7 @@ use super::interactions::{Fault, Interaction};
 /// Which field of a line holds what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Columns {
-    delimiter: char,
+    delimiter: &'static str,
     count: usize,
     user: usize,
     item: usize,
@@ -16,10 +16,21 @@ pub(super) struct Columns {
 /// The type suffixes of RecBole's column names.
 const RECBOLE_TYPES: [&str; 4] = ["token", "token_seq", "float", "float_seq"];
 
+/// What MovieLens and Amazon (2023) call the user in the headers of their CSV files.
+const CSV_USER: [&str; 2] = ["userId", "user_id"];
+/// The item likewise. Amazon's `parent_asin` stands for all variants of a product.
+const CSV_ITEM: [&str; 2] = ["movieId", "parent_asin"];
+
 impl Columns {
+    const fn user_first(delimiter: &'static str) -> Self {
+        Self { delimiter, count: 4, user: 0, item: 1, rating: Some(2), timestamp: Some(3) }
+    }
+
     /// `user item rating timestamp`, as in MovieLens' `u.data`.
-    pub(super) const MOVIELENS: Self =
-        Self { delimiter: '\t', count: 4, user: 0, item: 1, rating: Some(2), timestamp: Some(3) };
+    pub(super) const MOVIELENS: Self = Self::user_first("\t");
+
+    /// The same as in MovieLens' `ratings.dat`.
+    pub(super) const MOVIELENS_DAT: Self = Self::user_first("::");
 
     /// Whether `line` is a header of RecBole: its first column is `name:type`.
     pub(super) fn is_recbole_header(line: &str) -> bool {
@@ -31,16 +42,51 @@ impl Columns {
     pub(super) fn from_recbole_header(line: &str) -> Result<Self, Fault> {
         let names: Vec<&str> =
             line.split('\t').map(|column| column.split(':').next().unwrap_or(column)).collect();
-        let find = |name| names.iter().position(|&column| column == name);
-        let require = |name| find(name).ok_or_else(|| Fault::new(name, "the header has no such column"));
+        Self::from_names("\t", &names, &["user_id"], &["item_id"])
+    }
+
+    /// Whether `line` is the header of a CSV file: one of its columns has a user's name.
+    pub(super) fn is_csv_header(line: &str) -> bool {
+        line.split(',').any(|name| CSV_USER.contains(&name))
+    }
+
+    /// The columns that a CSV header names, in any order; others are skipped.
+    pub(super) fn from_csv_header(line: &str) -> Result<Self, Fault> {
+        Self::from_names(",", &line.split(',').collect::<Vec<_>>(), &CSV_USER, &CSV_ITEM)
+    }
+
+    fn from_names(
+        delimiter: &'static str,
+        names: &[&str],
+        user: &[&str],
+        item: &[&str],
+    ) -> Result<Self, Fault> {
+        let find = |name: &str| names.iter().position(|&column| column == name);
+        let require = |any: &[&str]| {
+            let missing = || Fault::new(any.join(" or "), "the header has no such column");
+            any.iter().find_map(|name| find(name)).ok_or_else(missing)
+        };
         Ok(Self {
-            delimiter: '\t',
+            delimiter,
             count: names.len(),
-            user: require("user_id")?,
-            item: require("item_id")?,
+            user: require(user)?,
+            item: require(item)?,
             rating: find("rating"),
             timestamp: find("timestamp"),
         })
+    }
+
+    /// Amazon's ratings without a header, by their first line: `user,item,rating,timestamp`, but in the files of 2018
+    /// `item,user,rating,timestamp`.
+    pub(super) fn of_amazon_ratings(line: &str) -> Self {
+        let user_first = Self::user_first(",");
+        let mut fields = line.split(',');
+        match (fields.next(), fields.next()) {
+            (Some(first), Some(second)) if is_asin(first) && !is_asin(second) => {
+                Self { user: 1, item: 0, ..user_first }
+            }
+            _ => user_first,
+        }
     }
 
     pub(super) fn parse<'a>(&self, line: &'a str) -> Result<Interaction<'a>, Fault> {
@@ -70,7 +116,13 @@ impl Columns {
     }
 }
 
-fn id<'a>(name: &str, field: &'a str) -> Result<&'a str, Fault> {
+/// Whether this is an item of Amazon: ten characters, of which the first is a digit (ISBN) or `B`. Users begin with
+/// `A` and are longer.
+fn is_asin(field: &str) -> bool {
+    field.len() == 10 && field.starts_with(|first: char| first == 'B' || first.is_ascii_digit())
+}
+
+pub(super) fn id<'a>(name: &str, field: &'a str) -> Result<&'a str, Fault> {
     if field.trim().is_empty() {
         return Err(Fault::new(name, "empty"));
     }

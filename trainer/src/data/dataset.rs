@@ -1,3 +1,5 @@
+use serde::Serialize;
+
 use super::ids::{Ids, Interner};
 use super::{DataError, Sequences};
 
@@ -17,6 +19,15 @@ pub struct Dataset {
     /// Interactions that share their timestamp with another of the same user, so that only the order of the file
     /// orders them.
     pub tied: usize,
+    /// What the source has and this lacks.
+    pub left_out: LeftOut,
+}
+
+/// What was left out of a data set on the way from its source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Malformed lines.
+    pub lines: usize,
 }
 
 impl Dataset {
@@ -124,7 +135,15 @@ impl DatasetBuilder {
             .chunk_by(|a, b| a.user == b.user)
             .map(|user| user.iter().map(|interaction| interaction.item).collect::<Vec<_>>())
             .collect();
-        Ok(Dataset { name: self.name, users, items, titles: None, sequences, tied })
+        Ok(Dataset {
+            name: self.name,
+            users,
+            items,
+            titles: None,
+            sequences,
+            tied,
+            left_out: LeftOut::default(),
+        })
     }
 }
 

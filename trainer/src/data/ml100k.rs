@@ -204,7 +204,7 @@ fn from_recbole(requirement: &str) -> Result<Files, FetchError> {
 /// Lines of integers from any column format.
 fn canonical(bytes: &[u8], name: &str) -> Result<String, FetchError> {
     let mut text = String::with_capacity(bytes.len());
-    read_from(bytes, Path::new(name), |interaction| {
+    read_from(bytes, Path::new(name), 0, |interaction| {
         let (rating, time) =
             (interaction.rating.unwrap_or_default(), interaction.timestamp.unwrap_or_default());
         writeln!(text, "{}\t{}\t{rating}\t{time}", interaction.user, interaction.item)

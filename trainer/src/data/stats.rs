@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Dataset;
+use super::{Dataset, LeftOut};
 
 /// The figures that describe a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +31,8 @@ pub struct Stats {
     pub tied_share: f64,
     /// The most frequent item; of several the one with the lowest row.
     pub top_item: TopItem,
+    /// What was left out of the source.
+    pub left_out: LeftOut,
 }
 
 /// An item and how often it was chosen.
@@ -73,6 +75,7 @@ impl Stats {
             tied: dataset.tied,
             tied_share: dataset.tied as f64 / interactions as f64,
             top_item: TopItem { row, name: dataset.item_name(row).to_owned(), interactions: count },
+            left_out: dataset.left_out,
         }
     }
 }
@@ -91,7 +94,15 @@ impl fmt::Display for Stats {
             self.mean_length, self.median_length
         )?;
         writeln!(f, "tied timestamps   {} ({:.1} %)", self.tied, 100.0 * self.tied_share)?;
-        writeln!(f, "top item          {} ({} interactions)", self.top_item.name, self.top_item.interactions)
+        writeln!(
+            f,
+            "top item          {} ({} interactions)",
+            self.top_item.name, self.top_item.interactions
+        )?;
+        match self.left_out.lines {
+            0 => Ok(()),
+            lines => writeln!(f, "malformed lines   {lines} (skipped)"),
+        }
     }
 }
 
