@@ -85,8 +85,9 @@ impl Run {
 /// # Errors
 /// If they cannot be fetched or read.
 pub fn load_data(config: &Config) -> Result<Dataset, DataError> {
+    let filters = config.data.filters();
     match config.data.source.as_str() {
-        "ml-100k" => crate::data::ml100k::load(&config.data.cache),
-        path => load_with(Path::new(path), LoadOptions { skip_bad: config.data.skip_bad }),
+        "ml-100k" => crate::data::ml100k::load_filtered(&config.data.cache, filters),
+        path => load_with(Path::new(path), LoadOptions { skip_bad: config.data.skip_bad, filters }),
     }
 }

@@ -1,6 +1,6 @@
 //! `chord data`
 
-use crate::data::{LoadOptions, Stats, load_with, ml100k};
+use crate::data::{Filters, LoadOptions, Stats, load_with, ml100k};
 use anyhow::ensure;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -28,6 +28,15 @@ enum DataCommand {
         /// Malformed lines that may be skipped
         #[arg(long, default_value_t = 0, value_name = "N")]
         skip_bad: usize,
+        /// Leave out interactions rated below this; 0 keeps all
+        #[arg(long, default_value_t = 0.0, value_name = "RATING")]
+        min_rating: f64,
+        /// Leave out users and items of fewer interactions, until no more are
+        #[arg(long, default_value_t = 1, value_name = "K")]
+        k_core: usize,
+        /// Leave out users of fewer interactions
+        #[arg(long, default_value_t = 1, value_name = "N")]
+        min_length: usize,
         /// Folder that keeps fetched data sets
         #[arg(long, default_value = "data")]
         cache: PathBuf,
@@ -46,10 +55,12 @@ impl Data {
                 let fetched = ml100k::fetch(&cache)?;
                 println!("{} (from {})", fetched.interactions.display(), fetched.origin);
             }
-            DataCommand::Stats { source, skip_bad, cache, json } => {
+            DataCommand::Stats { source, skip_bad, min_rating, k_core, min_length, cache, json } => {
+                ensure!(min_rating.is_finite(), "--min-rating must be finite");
+                let filters = Filters { min_rating, k_core, min_length };
                 let data = match source.as_str() {
-                    "ml-100k" => ml100k::load(&cache)?,
-                    path => load_with(path.as_ref(), LoadOptions { skip_bad })?,
+                    "ml-100k" => ml100k::load_filtered(&cache, filters)?,
+                    path => load_with(path.as_ref(), LoadOptions { skip_bad, filters })?,
                 };
                 let stats = Stats::of(&data);
                 match json {

@@ -1,5 +1,6 @@
 //! The knobs. Their meaning and defaults stand in `configs/default.toml`, which is compiled in.
 
+use crate::data::Filters;
 use crate::model::activation_quantiser::ActivationQuantiser;
 use chord_plan::manifest::Activation;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,19 @@ pub struct DataConfig {
     pub cache: std::path::PathBuf,
     /// Malformed lines that may be skipped.
     pub skip_bad: usize,
+    /// Least rating; 0 is none.
+    pub min_rating: f64,
+    /// Least interactions of a user and of an item.
+    pub k_core: usize,
+    /// Least interactions of a user.
+    pub min_length: usize,
+}
+
+impl DataConfig {
+    /// Which interactions count.
+    pub fn filters(&self) -> Filters {
+        Filters { min_rating: self.min_rating, k_core: self.k_core, min_length: self.min_length }
+    }
 }
 
 /// `[model]`

@@ -16,6 +16,10 @@ impl Config {
         }
         let share = |x: f64| (0.0..1.0).contains(&x);
         let positive = |x: f64| x > 0.0 && x.is_finite();
+        let d = &self.data;
+        check(d.min_rating.is_finite(), "data.min_rating", d.min_rating, "must be finite")?;
+        check(d.k_core > 0, "data.k_core", d.k_core, "must be at least 1")?;
+        check(d.min_length > 0, "data.min_length", d.min_length, "must be at least 1")?;
         let m = &self.model;
         check(m.dim > 0 && m.dim <= 4096, "model.dim", m.dim, "must lie in 1..=4096")?;
         check(m.inner > 0 && m.inner <= 16384, "model.inner", m.inner, "must lie in 1..=16384")?;

@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use super::filters::{Core, Filters};
 use super::ids::{Ids, Interner};
 use super::{DataError, Sequences};
 
@@ -28,6 +29,14 @@ pub struct Dataset {
 pub struct LeftOut {
     /// Malformed lines.
     pub lines: usize,
+    /// Interactions below the least rating.
+    pub rated_below: usize,
+    /// Further interactions, with users or items of too few.
+    pub interactions: usize,
+    /// Users without interactions left.
+    pub users: usize,
+    /// Items without interactions left.
+    pub items: usize,
 }
 
 impl Dataset {
@@ -57,16 +66,17 @@ impl Dataset {
 #[derive(Debug)]
 pub struct DatasetBuilder {
     name: String,
-    min_length: usize,
+    filters: Filters,
+    rated_below: usize,
     users: Interner,
     items: Interner,
     interactions: Vec<Numbered>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Numbered {
-    user: u32,
-    item: u32,
+pub(super) struct Numbered {
+    pub(super) user: u32,
+    pub(super) item: u32,
     timestamp: f64,
 }
 
@@ -79,44 +89,53 @@ impl DatasetBuilder {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            min_length: 1,
+            filters: Filters::default(),
+            rated_below: 0,
             users: Interner::default(),
             items: Interner::default(),
             interactions: Vec::new(),
         }
     }
 
-    /// Adds an interaction; `timestamp` is finite, in any unit.
-    pub fn push(&mut self, user: &str, item: &str, timestamp: Option<f64>) {
+    /// Keeps only what passes these filters; to be set before anything is added.
+    #[must_use]
+    pub fn filters(mut self, filters: Filters) -> Self {
+        self.filters = filters;
+        self
+    }
+
+    /// Adds an interaction; `rating` and `timestamp` are finite, in any unit.
+    pub fn push(&mut self, user: &str, item: &str, rating: Option<f64>, timestamp: Option<f64>) {
+        // Also of what is left out, so that it is counted.
         let (user, item) = (self.users.number(user), self.items.number(item));
+        if !self.filters.admits(rating) {
+            self.rated_below += 1;
+            return;
+        }
         // Adding 0 makes -0 equal to 0 also in the total order.
         let timestamp = timestamp.map_or(UNTIMED, |time| time + 0.0);
         self.interactions.push(Numbered { user, item, timestamp });
     }
 
-    /// Leaves out users of fewer than `min_length` interactions, and items that only they had.
-    #[must_use]
-    pub fn min_length(mut self, min_length: usize) -> Self {
-        self.min_length = min_length;
-        self
-    }
-
-    /// Sorts each user's interactions by timestamp, ties in the order they were added, and numbers the rows.
+    /// Applies the filters, sorts each user's interactions by timestamp, ties in the order they were added, and
+    /// numbers the rows.
     ///
     /// # Errors
-    /// No user is long enough.
+    /// Nothing passes the filters.
     pub fn build(self) -> Result<Dataset, DataError> {
-        let mut lengths = vec![0_usize; self.users.len()];
-        self.interactions.iter().for_each(|interaction| lengths[interaction.user as usize] += 1);
-        let keep_user: Vec<bool> = lengths.iter().map(|&length| length >= self.min_length).collect();
-
         let mut interactions = self.interactions;
-        interactions.retain(|interaction| keep_user[interaction.user as usize]);
+        let counts = (interactions.len(), self.users.len(), self.items.len());
+        let core = Core { user: self.filters.k_core.max(self.filters.min_length), item: self.filters.k_core };
+        let (keep_user, keep_item) = core.retain(&mut interactions, self.users.len(), self.items.len());
         if interactions.is_empty() {
-            return Err(DataError::Empty { name: self.name, min_length: self.min_length });
+            return Err(DataError::Empty {
+                name: self.name,
+                filters: self.filters,
+                interactions: counts.0,
+                users: counts.1,
+                items: counts.2,
+            });
         }
-        let mut keep_item = vec![false; self.items.len()];
-        interactions.iter().for_each(|interaction| keep_item[interaction.item as usize] = true);
 
         let (users, user_rows) = self.users.into_rows(&keep_user);
         let (items, item_rows) = self.items.into_rows(&keep_item);
@@ -135,15 +154,14 @@ impl DatasetBuilder {
             .chunk_by(|a, b| a.user == b.user)
             .map(|user| user.iter().map(|interaction| interaction.item).collect::<Vec<_>>())
             .collect();
-        Ok(Dataset {
-            name: self.name,
-            users,
-            items,
-            titles: None,
-            sequences,
-            tied,
-            left_out: LeftOut::default(),
-        })
+        let left_out = LeftOut {
+            lines: 0,
+            rated_below: self.rated_below,
+            interactions: counts.0 - interactions.len(),
+            users: counts.1 - users.len(),
+            items: counts.2 - items.len(),
+        };
+        Ok(Dataset { name: self.name, users, items, titles: None, sequences, tied, left_out })
     }
 }
 
@@ -152,9 +170,9 @@ mod tests {
     use super::*;
 
     fn dataset(rows: &[(&str, &str, Option<f64>)], min_length: usize) -> Result<Dataset, DataError> {
-        let mut builder = DatasetBuilder::new("small");
-        rows.iter().for_each(|&(user, item, timestamp)| builder.push(user, item, timestamp));
-        builder.min_length(min_length).build()
+        let mut builder = DatasetBuilder::new("small").filters(Filters { min_length, ..Filters::default() });
+        rows.iter().for_each(|&(user, item, timestamp)| builder.push(user, item, None, timestamp));
+        builder.build()
     }
 
     #[test]
@@ -194,7 +212,31 @@ mod tests {
             (&["b".to_owned()][..], &["y".to_owned(), "z".to_owned()][..])
         );
         assert_eq!(data.sequences.user(0), [0, 1, 0]);
+        let left_out = LeftOut { interactions: 1, users: 1, items: 1, ..LeftOut::default() };
+        assert_eq!(data.left_out, left_out);
         let error = dataset(&rows, 4).unwrap_err();
-        assert_eq!(error.to_string(), "data set small: no user with at least 4 interactions");
+        assert_eq!(
+            error.to_string(),
+            "data set small: no interaction is left of 4 with 2 users and 3 items after min_rating = 0, k_core = 1, \
+             min_length = 4"
+        );
+    }
+
+    #[test]
+    fn leaves_out_low_ratings() {
+        let build = |min_rating| {
+            let filters = Filters { min_rating, ..Filters::default() };
+            let mut builder = DatasetBuilder::new("rated").filters(filters);
+            for (user, item, rating) in [("a", "x", 4.0), ("a", "y", 3.5), ("b", "y", -2.0), ("a", "z", 5.0)]
+            {
+                builder.push(user, item, Some(rating), None);
+            }
+            builder.build()
+        };
+        assert_eq!(build(0.0).unwrap().sequences.interactions(), [0, 1, 2, 1]);
+        let data = build(4.0).unwrap();
+        assert_eq!((&data.users[..], &data.items[..]), (&["a".into()][..], &["x".into(), "z".into()][..]));
+        assert_eq!(data.left_out, LeftOut { rated_below: 2, users: 1, items: 1, ..LeftOut::default() });
+        assert!(matches!(build(5.5), Err(DataError::Empty { interactions: 0, .. })));
     }
 }

@@ -2,6 +2,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Filters;
+
 /// Why there is no data set.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -32,12 +34,30 @@ pub enum DataError {
         problem: String,
     },
     /// Nothing to learn from.
-    #[error("data set {name}: no user with at least {min_length} interactions")]
+    #[error(
+        "data set {name}: no interaction is left of {interactions} with {users} users and {items} items after \
+         min_rating = {}, k_core = {}, min_length = {}",
+        filters.min_rating, filters.k_core, filters.min_length
+    )]
     Empty {
         /// The data set.
         name: String,
-        /// The shortest sequence that was asked for.
-        min_length: usize,
+        /// What was asked for.
+        filters: Filters,
+        /// Interactions that the least rating left.
+        interactions: usize,
+        /// Users before the filters.
+        users: usize,
+        /// Items before the filters.
+        items: usize,
+    },
+    /// A least rating was asked for, but there is none.
+    #[error("{}: the file has no ratings, so min_rating = {min_rating} cannot apply", path.display())]
+    Unrated {
+        /// The file.
+        path: PathBuf,
+        /// The least rating.
+        min_rating: f64,
     },
     /// None of the places that hold a public data set gave it.
     #[error("{name} could not be fetched{}", list(attempts))]

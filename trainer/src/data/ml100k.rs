@@ -1,6 +1,7 @@
 //! MovieLens 100K (Harper and Konstan, 2015): fetched from GroupLens or, where that host is out of reach, out of the
 //! Python package RecBole, which ships it as an example; both end as the same two files in the cache.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::fetch::{FetchError, http, member, wheel};
 use super::interactions::read_from;
-use super::{Attempt, DataError, Dataset, load as load_file};
+use super::{Attempt, DataError, Dataset, Filters, LoadOptions, load_with};
 use crate::atomic_file;
 
 /// SHA-256 of the canonical interactions: lines `user item rating timestamp` of integers, separated by tabs, in the
@@ -74,12 +75,20 @@ impl Default for Sources {
 /// # Errors
 /// As [`fetch`].
 pub fn load(cache_dir: &Path) -> Result<Dataset, DataError> {
+    load_filtered(cache_dir, Filters::default())
+}
+
+/// [`load`] with only what passes the filters.
+///
+/// # Errors
+/// As [`fetch`]; nothing passes.
+pub fn load_filtered(cache_dir: &Path, filters: Filters) -> Result<Dataset, DataError> {
     let fetched = fetch(cache_dir)?;
-    let mut dataset = load_file(&fetched.interactions)?;
+    let mut dataset = load_with(&fetched.interactions, LoadOptions { filters, ..LoadOptions::default() })?;
     let text = fs::read_to_string(&fetched.titles).map_err(|error| DataError::io(&fetched.titles, error))?;
-    // Items are numbered by value, from 1 without gaps: their rows are the lines of the titles.
-    dataset.titles =
-        Some(text.lines().filter_map(|line| Some(line.split_once('\t')?.1.to_owned())).collect());
+    let titles: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once('\t')).collect();
+    // Both files were verified: every item has its title.
+    dataset.titles = Some(dataset.items.iter().map(|item| titles[item.as_str()].to_owned()).collect());
     Ok(dataset)
 }
 

@@ -5,6 +5,7 @@ mod columns;
 mod dataset;
 mod error;
 mod fetch;
+mod filters;
 mod ids;
 mod input;
 pub mod interactions;
@@ -18,6 +19,7 @@ use std::path::Path;
 
 pub use dataset::{Dataset, DatasetBuilder, LeftOut};
 pub use error::{Attempt, DataError};
+pub use filters::Filters;
 pub use ids::Ids;
 pub use sequences::Sequences;
 pub use split::{Case, LeaveOneOut, MIN_EVALUATED, Split};
@@ -28,6 +30,8 @@ pub use stats::{Stats, TopItem};
 pub struct LoadOptions {
     /// Malformed lines that may be skipped.
     pub skip_bad: usize,
+    /// Which interactions count.
+    pub filters: Filters,
 }
 
 /// Reads a data set of any format of [`interactions::Format`], plain or compressed, named after the file. All users
@@ -42,12 +46,18 @@ pub fn load(path: &Path) -> Result<Dataset, DataError> {
 /// [`load`] with options.
 ///
 /// # Errors
-/// Those of [`load`]; more malformed lines than may be skipped.
+/// Those of [`load`]; more malformed lines than may be skipped; nothing passes the filters, or they need ratings and
+/// there are none.
 pub fn load_with(path: &Path, options: LoadOptions) -> Result<Dataset, DataError> {
-    let mut builder = DatasetBuilder::new(input::stem(path));
+    let mut builder = DatasetBuilder::new(input::stem(path)).filters(options.filters);
+    let mut rated = false;
     let outcome = interactions::read(path, options.skip_bad, |interaction| {
-        builder.push(interaction.user, interaction.item, interaction.timestamp);
+        rated |= interaction.rating.is_some();
+        builder.push(interaction.user, interaction.item, interaction.rating, interaction.timestamp);
     })?;
+    if !rated && options.filters.min_rating != 0.0 {
+        return Err(DataError::Unrated { path: path.to_owned(), min_rating: options.filters.min_rating });
+    }
     let mut dataset = builder.build()?;
     dataset.left_out.lines = outcome.skipped;
     if outcome.skipped > 0 {

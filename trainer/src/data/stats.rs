@@ -99,10 +99,17 @@ impl fmt::Display for Stats {
             "top item          {} ({} interactions)",
             self.top_item.name, self.top_item.interactions
         )?;
-        match self.left_out.lines {
-            0 => Ok(()),
-            lines => writeln!(f, "malformed lines   {lines} (skipped)"),
+        let LeftOut { lines, rated_below, interactions, users, items } = self.left_out;
+        if lines > 0 {
+            writeln!(f, "malformed lines   {lines} (skipped)")?;
         }
+        if rated_below + interactions > 0 {
+            writeln!(
+                f,
+                "left out          {rated_below} interactions rated too low, {interactions} others; {users} users, {items} items"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -117,7 +124,7 @@ mod tests {
         for (user, item, time) in
             [("1", "7", 1.0), ("1", "8", 1.0), ("1", "9", 2.0), ("2", "8", 1.0), ("2", "9", 3.0)]
         {
-            builder.push(user, item, Some(time));
+            builder.push(user, item, None, Some(time));
         }
         let stats = Stats::of(&builder.build().unwrap());
         assert_eq!((stats.users, stats.items, stats.interactions, stats.tied), (2, 3, 5, 2));
