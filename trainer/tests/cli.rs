@@ -104,6 +104,11 @@ fn from_interactions_to_a_ranking() {
     let guess = 10.0 / 40.0;
     assert!(trainer[0].1 > 1.5 * guess, "training learnt nothing: {trainer:?}");
 
+    let controls = desk.ok(&["evaluate", "--run", "run", "--budget", "2", "--controls"]);
+    for name in ["static plan", "mean plan", "swapped plans", "random plans"] {
+        assert!(controls.contains(name), "{controls}");
+    }
+
     desk.ok(&["export", "--run", "run", "--out", "out/model.chord"]);
     desk.ok(&["plan", "--run", "run", "--user", "u3", "--out", "out/u3.plan"]);
     desk.ok(&[

@@ -68,6 +68,11 @@ impl RateDistortion {
         &self.widths
     }
 
+    /// Number of weights of each channel.
+    pub fn weights_per_channel(&self) -> &[u32] {
+        &self.weights
+    }
+
     /// t_j for each step between neighbouring widths.
     pub fn thresholds(&self) -> &[f32] {
         &self.thresholds

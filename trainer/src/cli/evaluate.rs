@@ -1,9 +1,13 @@
 //! `chord evaluate`
 
 use super::table::{self, EngineName};
-use crate::data::Split;
+use crate::data::{LeaveOneOut, Split};
 use crate::device::{self, DeviceName};
+use crate::evaluation::controls;
+use crate::evaluation::trainer_engine::TrainerEngine;
+use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
+use crate::training::pipeline;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -21,6 +25,9 @@ pub(super) struct Evaluate {
     /// Which held-out item to rank
     #[arg(long, value_enum, default_value = "test")]
     split: SplitName,
+    /// Compare each user's own plan with static, mean, swapped and random plans at the same bits
+    #[arg(long, conflicts_with = "engine")]
+    controls: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -46,6 +53,18 @@ impl Evaluate {
             SplitName::Test => Split::Test,
         };
         let budget = self.budget.unwrap_or(run.config.budget.default);
+        if self.controls {
+            let items = data.items.len() as u32;
+            let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
+            let engine = TrainerEngine::new(&model, &run.config, Precision::Personal, budget);
+            let cases: Vec<_> = LeaveOneOut::new(&data.sequences).cases(split).collect();
+            let comparisons = controls::compare(&engine, &cases, run.config.train.seed)?;
+            match self.json {
+                true => println!("{}", serde_json::to_string_pretty(&comparisons)?),
+                false => print!("{}", controls::text(&comparisons)),
+            }
+            return Ok(());
+        }
         let rows = table::rows(&run, &data, &device, self.engine, split, budget)?;
         match self.json {
             true => println!("{}", serde_json::to_string_pretty(&rows)?),

@@ -1,5 +1,7 @@
 //! Leave-one-out evaluation over the whole catalogue.
 
+pub mod bootstrap;
+pub mod controls;
 mod hit_rate;
 mod ndcg;
 mod ranking;

@@ -1,7 +1,7 @@
 //! Evaluation with the trainer's own forward pass, in floating point with fake quantisation.
 
 use super::{EvaluationError, Outcome, outcome};
-use crate::allocator::Allocation;
+use crate::allocator::{Allocation, RateDistortion};
 use crate::config::Config;
 use crate::data::Case;
 use crate::frozen::quantised_item_table;
@@ -25,6 +25,7 @@ pub struct TrainerEngine<'a> {
     model: Chord<Backend>,
     precision: Precision,
     budget: f32,
+    allocator: RateDistortion,
     /// The output layer as the device holds it, [items, dim].
     items: Tensor<2>,
 }
@@ -41,30 +42,52 @@ impl<'a> TrainerEngine<'a> {
             model.backbone.items = model.backbone.items.map(|_| quantised);
         }
         let items = model.backbone.items.val();
-        Self { config, model, precision, budget, items }
+        let allocator = allocator(config, &Channels::of(&model.backbone));
+        Self { config, model, precision, budget, allocator, items }
+    }
+
+    /// The allocator of the configuration and the backbone.
+    pub fn allocator(&self) -> &RateDistortion {
+        &self.allocator
+    }
+
+    /// Log-scores of all channels for users with these histories, newest item last.
+    pub fn log_scores(&self, histories: &[&[u32]]) -> Vec<Vec<f32>> {
+        let device = self.items.device();
+        let p = &self.config.profile;
+        let mut rows = Vec::with_capacity(histories.len());
+        for batch in histories.chunks(BATCH) {
+            let histories = Histories::new(batch, p.recent, p.pooled, &device);
+            let users = self.model.user_embeddings(&histories, &mut Dropout::off(), 0.0);
+            let scores = self.model.log_scores(Some(users));
+            let channels = scores.dims()[1];
+            rows.extend(to_host(scores).chunks(channels).map(<[f32]>::to_vec));
+        }
+        rows
+    }
+
+    /// The plan of log-scores, within the budget.
+    ///
+    /// # Errors
+    /// If the budget is out of reach or a score is not finite.
+    pub fn allocate(&self, log_scores: &[f32]) -> Result<Allocation, EvaluationError> {
+        Ok(self.allocator.allocate(log_scores, self.budget)?)
     }
 
     /// The plans of users with these histories, newest item last.
     ///
     /// # Errors
-    /// If the budget is out of reach or a score is not finite.
+    /// As [`TrainerEngine::allocate`].
     pub fn plans(&self, histories: &[&[u32]]) -> Result<Vec<Allocation>, EvaluationError> {
-        let device = self.items.device();
-        let p = &self.config.profile;
-        let histories = Histories::new(histories, p.recent, p.pooled, &device);
-        let scores =
-            self.model.log_scores(Some(self.model.user_embeddings(&histories, &mut Dropout::off(), 0.0)));
-        let allocator = allocator(self.config, &Channels::of(&self.model.backbone));
-        Ok(Chord::allocate(&scores, &allocator, self.budget)?)
+        self.log_scores(histories).iter().map(|scores| self.allocate(scores)).collect()
     }
 
     /// The plan of static mixed precision.
     ///
     /// # Errors
-    /// As [`TrainerEngine::plans`].
+    /// As [`TrainerEngine::allocate`].
     pub fn shared_plan(&self) -> Result<Allocation, EvaluationError> {
-        let allocator = allocator(self.config, &Channels::of(&self.model.backbone));
-        Ok(Chord::allocate(&self.model.log_scores(None), &allocator, self.budget)?.remove(0))
+        self.allocate(&to_host(self.model.log_scores(None)))
     }
 
     /// Logits of all items for each history, under `plans` where the precision is personal.
@@ -115,15 +138,31 @@ impl<'a> TrainerEngine<'a> {
     /// # Errors
     /// If a logit is not finite or a plan cannot be made.
     pub fn evaluate(&self, cases: &[Case]) -> Result<Vec<Outcome>, EvaluationError> {
+        if self.precision != Precision::Personal {
+            return self.rank(cases, None);
+        }
+        let histories: Vec<&[u32]> = cases.iter().map(|c| c.history).collect();
+        self.rank(cases, Some(&self.plans(&histories)?))
+    }
+
+    /// Ranks every case's target under a plan for each case.
+    ///
+    /// # Errors
+    /// If a logit is not finite.
+    pub fn evaluate_under(
+        &self,
+        cases: &[Case],
+        plans: &[Allocation],
+    ) -> Result<Vec<Outcome>, EvaluationError> {
+        self.rank(cases, Some(plans))
+    }
+
+    fn rank(&self, cases: &[Case], plans: Option<&[Allocation]>) -> Result<Vec<Outcome>, EvaluationError> {
         let mut outcomes = Vec::with_capacity(cases.len());
-        for batch in cases.chunks(BATCH) {
+        for (index, batch) in cases.chunks(BATCH).enumerate() {
             let histories: Vec<&[u32]> = batch.iter().map(|c| c.history).collect();
-            let plans = match self.precision {
-                Precision::Personal => Some(self.plans(&histories)?),
-                _ => None,
-            };
-            let logits = self.logits(&histories, plans.as_deref())?;
-            for (case, logits) in batch.iter().zip(&logits) {
+            let plans = plans.map(|plans| &plans[index * BATCH..][..batch.len()]);
+            for (case, logits) in batch.iter().zip(&self.logits(&histories, plans)?) {
                 outcomes.push(outcome(case.user, logits, case.target)?);
             }
         }
