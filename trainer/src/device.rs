@@ -3,6 +3,7 @@
 use crate::tensor::{Device, Tensor, to_host};
 use burn::tensor::backend::DeviceOps;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
 /// What a user may ask for.
@@ -89,12 +90,19 @@ fn wgpu() -> Result<Device, DeviceError> {
     Err(DeviceError::NotCompiled(DeviceName::Wgpu))
 }
 
-/// Makes a device and computes `1 + 1` on it. The backends panic where a driver or adapter is missing; the panic
-/// becomes the reason.
+/// Makes a device and computes `1 + 1` on it. The backends panic where a driver or adapter is missing, some on a thread
+/// of their own; the first panic tells the reason.
 #[cfg_attr(not(any(feature = "cuda", feature = "wgpu")), allow(dead_code))]
 fn probe(name: DeviceName, make: impl FnOnce() -> Device) -> Result<Device, DeviceError> {
+    let first = Arc::new(Mutex::new(None));
     let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    let told = Arc::clone(&first);
+    std::panic::set_hook(Box::new(move |panic| {
+        let reason = panic.payload_as_str().unwrap_or("the driver panicked");
+        // Drivers tell all they tried: the start will do.
+        let reason = reason.lines().next().unwrap_or_default().chars().take(120).collect::<String>();
+        told.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    }));
     let result = catch_unwind(AssertUnwindSafe(|| {
         let device = make();
         let one = Tensor::<1>::ones([1], &device);
@@ -102,10 +110,8 @@ fn probe(name: DeviceName, make: impl FnOnce() -> Device) -> Result<Device, Devi
         device
     }));
     std::panic::set_hook(hook);
-    result.map_err(|panic| {
-        let text =
-            (panic.downcast_ref::<String>().map(String::as_str)).or(panic.downcast_ref::<&str>().copied());
-        let reason = text.unwrap_or("the driver panicked").lines().next().unwrap_or_default().to_owned();
+    result.map_err(|_| {
+        let reason = first.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         DeviceError::Absent { name, reason }
     })
 }
