@@ -1,7 +1,7 @@
 //! A run folder: config, log, metrics, checkpoints and what was made of them.
 
 use crate::config::{self, Config, ConfigError};
-use crate::data::{DataError, Dataset, LoadOptions, load_with};
+use crate::data::{DataError, Dataset, LoadOptions, load_cached};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -88,6 +88,9 @@ pub fn load_data(config: &Config) -> Result<Dataset, DataError> {
     let filters = config.data.filters();
     match config.data.source.as_str() {
         "ml-100k" => crate::data::ml100k::load_filtered(&config.data.cache, filters),
-        path => load_with(Path::new(path), LoadOptions { skip_bad: config.data.skip_bad, filters }),
+        path => {
+            let options = LoadOptions { skip_bad: config.data.skip_bad, filters };
+            load_cached(Path::new(path), options, &config.data.cache)
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `chord data`
 
-use crate::data::{Filters, LoadOptions, Stats, load_with, ml100k};
+use crate::data::{Filters, LoadOptions, Stats, load_cached, ml100k};
 use anyhow::ensure;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ enum DataCommand {
         /// Leave out users of fewer interactions
         #[arg(long, default_value_t = 1, value_name = "N")]
         min_length: usize,
-        /// Folder that keeps fetched data sets
+        /// Folder that keeps fetched data sets, and large files as read
         #[arg(long, default_value = "data")]
         cache: PathBuf,
         /// Print JSON instead of a table
@@ -60,7 +60,7 @@ impl Data {
                 let filters = Filters { min_rating, k_core, min_length };
                 let data = match source.as_str() {
                     "ml-100k" => ml100k::load_filtered(&cache, filters)?,
-                    path => load_with(path.as_ref(), LoadOptions { skip_bad, filters })?,
+                    path => load_cached(path.as_ref(), LoadOptions { skip_bad, filters }, &cache)?,
                 };
                 let stats = Stats::of(&data);
                 match json {

@@ -10,7 +10,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    fn new(raw: Vec<String>) -> Self {
+    pub(super) fn new(raw: Vec<String>) -> Self {
         let mut sorted: Vec<u32> = (0..row_number(raw.len())).collect();
         sorted.sort_unstable_by(|&a, &b| raw[a as usize].cmp(&raw[b as usize]));
         Self { raw, sorted }

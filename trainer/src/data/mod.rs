@@ -1,6 +1,7 @@
 //! Interaction data: who chose what, in which order. The formats, the numbering of users and items and the cache are
 //! described in `docs/data.md`.
 
+mod cache;
 mod columns;
 mod dataset;
 mod error;
@@ -17,6 +18,7 @@ mod stats;
 
 use std::path::Path;
 
+pub use cache::load_cached;
 pub use dataset::{Dataset, DatasetBuilder, LeftOut};
 pub use error::{Attempt, DataError};
 pub use filters::Filters;

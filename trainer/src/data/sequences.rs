@@ -1,12 +1,57 @@
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
 /// The item rows of every user, oldest first, in one block of memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequences {
-    items: Vec<u32>,
+    items: Items,
     /// User `u` has `items[offsets[u]..offsets[u + 1]]`.
     offsets: Vec<usize>,
 }
 
+/// Item rows in memory, or in a mapped file.
+#[derive(Debug, Clone)]
+enum Items {
+    Owned(Vec<u32>),
+    Mapped(Arc<Mmap>, Range<usize>),
+}
+
+impl Deref for Items {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        match self {
+            Self::Owned(items) => items,
+            Self::Mapped(map, range) => bytemuck::cast_slice(&map[range.clone()]),
+        }
+    }
+}
+
+impl PartialEq for Items {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Items {}
+
 impl Sequences {
+    /// Item rows of 4 bytes, little-endian, at `range` of a mapped file; user `u` has those from `offsets[u]` to
+    /// `offsets[u + 1]`. `None` if these do not fit the range.
+    pub(super) fn mapped(map: Arc<Mmap>, range: Range<usize>, offsets: Vec<usize>) -> Option<Self> {
+        let bytes = map.get(range.clone())?;
+        let fits = offsets.is_sorted() && offsets.last() == Some(&(bytes.len() / 4));
+        let in_place = cfg!(target_endian = "little") && bytemuck::try_cast_slice::<u8, u32>(bytes).is_ok();
+        let items = if in_place {
+            Items::Mapped(map, range)
+        } else {
+            Items::Owned(bytes.as_chunks().0.iter().map(|&row| u32::from_le_bytes(row)).collect())
+        };
+        fits.then_some(Self { items, offsets })
+    }
+
     /// Number of users.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -42,11 +87,11 @@ impl Sequences {
 
 impl<S: AsRef<[u32]>> FromIterator<S> for Sequences {
     fn from_iter<I: IntoIterator<Item = S>>(users: I) -> Self {
-        let mut sequences = Self { items: Vec::new(), offsets: vec![0] };
+        let (mut items, mut offsets) = (Vec::new(), vec![0]);
         for user in users {
-            sequences.items.extend_from_slice(user.as_ref());
-            sequences.offsets.push(sequences.items.len());
+            items.extend_from_slice(user.as_ref());
+            offsets.push(items.len());
         }
-        sequences
+        Self { items: Items::Owned(items), offsets }
     }
 }
