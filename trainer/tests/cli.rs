@@ -225,7 +225,8 @@ fn a_run_is_not_overwritten() {
 #[test]
 fn an_interrupted_run_resumes_bit_for_bit() {
     let desk = Desk::new();
-    let more = ["train.fp32.epochs=4", "train.personal.epochs=2"];
+    // Long enough that the signal comes in the middle, on a busy machine too.
+    let more = ["train.fp32.epochs=30", "train.personal.epochs=2"];
     desk.ok(&desk.train_args("whole", &more));
 
     let wait_for = |file: &Path, child: &mut Child| {
