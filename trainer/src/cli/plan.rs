@@ -6,8 +6,7 @@ use crate::device::{self, DeviceName};
 use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::freeze::freeze;
 use crate::frozen::encode_plan;
-use crate::hypernetwork::Channels;
-use crate::model::chord::{Precision, allocator};
+use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
 use crate::training::pipeline;
 use anyhow::{Context, ensure};
@@ -84,6 +83,6 @@ pub(super) fn plan(
     let codes = engine.plans(&[history])?.remove(0).codes;
     let bundle = freeze(&model.backbone, config).to_bundle()?;
     let id = Bundle::parse(&bundle)?.model();
-    let bits = allocator(config, &Channels::of(&model.backbone)).average_bits(&codes);
+    let bits = engine.allocator().average_bits(&codes);
     Ok((encode_plan(&codes, id, sequence, budget)?, bits))
 }

@@ -39,36 +39,36 @@ pub fn evaluate(
     let mut arena = Some(arena.as_mut_slice());
     let mut outcomes = Vec::with_capacity(cases.len());
     let channels = bundle.manifest().channels();
-    for batch in cases.chunks(256) {
-        let histories: Vec<&[u32]> = batch.iter().map(|c| c.history).collect();
-        let plans = match precision {
-            Precision::Personal => engine.plans(&histories)?.into_iter().map(|p| p.codes).collect(),
-            Precision::Static => vec![engine.shared_plan()?.codes; batch.len()],
-            Precision::Uniform(bits) => {
-                let code = palette(config).code_of(bits);
-                let missing = || refused(first, &format!("the palette has no {bits} bits"));
-                vec![vec![code.ok_or_else(missing)?; channels]; batch.len()]
-            }
-            Precision::Fp32 => return Err(refused(first, &"full precision does not run on the device")),
-        };
-        for (case, codes) in batch.iter().zip(&plans) {
-            let plan = encode_plan(codes, bundle.model(), 0, budget).map_err(|e| refused(case.user, &e))?;
-            let plan = Plan::parse(&plan).map_err(|e| refused(case.user, &e))?;
-            let device = match running.as_mut() {
-                Some(device) => {
-                    device.apply(&plan).map_err(|e| refused(case.user, &e))?;
-                    device
-                }
-                None => {
-                    let arena = arena.take().expect("the engine is made once");
-                    let device = Engine::new(bundle, &plan, arena, options);
-                    running.insert(device.map_err(|e| refused(case.user, &e))?)
-                }
-            };
-            let scored = device.score(case.history, &candidates, &mut logits);
-            let scored = scored.map_err(|e| refused(case.user, &e))?;
-            outcomes.push(outcome(case.user, scored, case.target)?);
+    let plans = match precision {
+        Precision::Personal => {
+            let histories: Vec<&[u32]> = cases.iter().map(|c| c.history).collect();
+            engine.plans(&histories)?.into_iter().map(|p| p.codes).collect()
         }
+        Precision::Static => vec![engine.shared_plan()?.codes; cases.len()],
+        Precision::Uniform(bits) => {
+            let code = palette(config).code_of(bits);
+            let missing = || refused(first, &format!("the palette has no {bits} bits"));
+            vec![vec![code.ok_or_else(missing)?; channels]; cases.len()]
+        }
+        Precision::Fp32 => return Err(refused(first, &"full precision does not run on the device")),
+    };
+    for (case, codes) in cases.iter().zip(&plans) {
+        let plan = encode_plan(codes, bundle.model(), 0, budget).map_err(|e| refused(case.user, &e))?;
+        let plan = Plan::parse(&plan).map_err(|e| refused(case.user, &e))?;
+        let device = match running.as_mut() {
+            Some(device) => {
+                device.apply(&plan).map_err(|e| refused(case.user, &e))?;
+                device
+            }
+            None => {
+                let arena = arena.take().expect("the engine is made once");
+                let device = Engine::new(bundle, &plan, arena, options);
+                running.insert(device.map_err(|e| refused(case.user, &e))?)
+            }
+        };
+        let scored = device.score(case.history, &candidates, &mut logits);
+        let scored = scored.map_err(|e| refused(case.user, &e))?;
+        outcomes.push(outcome(case.user, scored, case.target)?);
     }
     Ok(outcomes)
 }

@@ -5,7 +5,6 @@ use crate::allocator::{Allocation, RateDistortion};
 use crate::config::Config;
 use crate::data::Case;
 use crate::frozen::quantised_item_table;
-
 use crate::hypernetwork::Channels;
 use crate::model::activation_quantiser::ActivationQuantiser;
 use crate::model::chord::{Chord, Precision, allocator};

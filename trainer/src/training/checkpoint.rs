@@ -113,7 +113,7 @@ pub fn save<M: Module<Backend>>(
         .iter()
         .map(|(name, (shape, data))| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)));
     let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format_error)?;
-    // Metadata is a map without order: one entry at most keeps files of equal content equal.
+    // Finished weights carry no metadata, which has no order: equal weights, equal files.
     let metadata = (!metadata.is_empty()).then_some(metadata);
     let file = safetensors::serialize(views, metadata).map_err(format_error)?;
     crate::atomic_file::write(path, &file)
