@@ -44,7 +44,7 @@ fn integers_rank_as_fake_quantisation_does() {
         let model = Chord { backbone, ..model };
 
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let bytes = freeze(&model.backbone, &config).to_bundle().unwrap();
+        let bytes = freeze(&model.backbone, &config).unwrap().to_bundle().unwrap();
         let bundle = Bundle::parse(&bytes).unwrap();
         let channels = bundle.manifest().channels();
         let codes: Vec<u8> = (0..channels).map(|_| rng.random_range(0..4)).collect();

@@ -177,7 +177,7 @@ fn a_trained_model_ranks_alike_in_all_three_engines() {
     let run_folder = tempfile::tempdir().unwrap();
     let config = trained::config();
     let model = trained::train(&config, run_folder.path());
-    let frozen = freeze(&model.backbone, &config);
+    let frozen = freeze(&model.backbone, &config).unwrap();
     let bundle = frozen.to_bundle().unwrap();
     let id = Bundle::parse(&bundle).unwrap().model();
 

@@ -1,15 +1,19 @@
 //! From trained modules to the frozen model that devices share.
 
 use crate::config::Config;
-use crate::frozen::{FrozenBlock, FrozenLayer, FrozenModel, Norm, range_of_row};
+use crate::frozen::{FrozenBlock, FrozenError, FrozenLayer, FrozenModel, Norm, range_of_row};
+use crate::model::backbone::Backbone;
 use crate::model::quantised_linear::QuantisedLinear;
-use crate::model::sasrec::SasRec;
 use crate::tensor::{Backend, to_host};
 use burn::nn::LayerNorm;
 use chord_plan::Palette;
 
 /// The backbone as devices hold it.
-pub fn freeze(backbone: &SasRec<Backend>, config: &Config) -> FrozenModel {
+///
+/// # Errors
+/// If the device format has no such backbone yet.
+pub fn freeze(backbone: &Backbone<Backend>, config: &Config) -> Result<FrozenModel, FrozenError> {
+    let Backbone::SasRec(backbone) = backbone else { return Err(FrozenError::Backbone { name: "Caser" }) };
     let dim = usize::from(backbone.shape().dim);
     let item_weights = to_host(backbone.items.val());
     let blocks = backbone.blocks.iter().map(|block| FrozenBlock {
@@ -17,7 +21,7 @@ pub fn freeze(backbone: &SasRec<Backend>, config: &Config) -> FrozenModel {
         norm2: norm(&block.norm2),
         layers: block.layers().map(layer),
     });
-    FrozenModel {
+    Ok(FrozenModel {
         shape: *backbone.shape(),
         palette: palette(config),
         item_ranges: item_weights.chunks(dim).map(range_of_row).collect(),
@@ -25,7 +29,7 @@ pub fn freeze(backbone: &SasRec<Backend>, config: &Config) -> FrozenModel {
         positions: to_host(backbone.positions.val()),
         blocks: blocks.collect(),
         final_norm: norm(&backbone.final_norm),
-    }
+    })
 }
 
 /// The palette of a validated configuration.

@@ -36,7 +36,7 @@ pub(super) fn export(run: &Run, data: &Dataset, out: &Path) -> anyhow::Result<()
     let device = device::open(DeviceName::Cpu)?;
     let items = data.items.len() as u32;
     let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
-    let bundle = freeze(&model.backbone, &run.config).to_bundle()?;
+    let bundle = freeze(&model.backbone, &run.config)?.to_bundle()?;
     let names = items_path(out);
     atomic_file::write(&names, Items::write(data).as_bytes()).with_context(|| names.display().to_string())?;
     atomic_file::write(out, &bundle).with_context(|| out.display().to_string())?;

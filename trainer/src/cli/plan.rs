@@ -81,7 +81,7 @@ pub(super) fn plan(
     let model = pipeline::load(config, data.items.len() as u32, &device, &run.folder, Precision::Personal)?;
     let engine = TrainerEngine::new(&model, config, Precision::Personal, budget);
     let codes = engine.plans(&[history])?.remove(0).codes;
-    let bundle = freeze(&model.backbone, config).to_bundle()?;
+    let bundle = freeze(&model.backbone, config)?.to_bundle()?;
     let id = Bundle::parse(&bundle)?.model();
     let bits = engine.allocator().average_bits(&codes);
     Ok((encode_plan(&codes, id, sequence, budget)?, bits))

@@ -71,11 +71,11 @@ pub(super) fn rows(
         let bits = match precision {
             Precision::Fp32 => 32.0,
             Precision::Uniform(bits) => f64::from(bits),
-            Precision::Static | Precision::Personal => f64::from(budget),
+            _ => f64::from(budget),
         };
         let sizes = Sizes { config, channels: &channels, items: data.items.len() as u64 };
         let update_bytes = match precision {
-            Precision::Personal => {
+            Precision::Personal | Precision::PersonalMask => {
                 let codes = vec![0; channels.total()];
                 encode_plan(&codes, ModelId([0; 8]), 0, budget)?.len() as u64
             }
@@ -85,7 +85,10 @@ pub(super) fn rows(
             Precision::Fp32 => "FP32".to_owned(),
             Precision::Uniform(bits) => format!("uniform {bits} bits"),
             Precision::Static => format!("static mixed at {budget}"),
+            Precision::Fisher => format!("Fisher mixed at {budget}"),
             Precision::Personal => format!("CHORD at {budget}"),
+            Precision::StaticMask => format!("static mask at {budget}"),
+            Precision::PersonalMask => format!("masks at {budget}"),
         };
         let model_bytes = sizes.model_bytes(precision, bits);
         rows.push(Row { model: name, bits, model_bytes, update_bytes, report: Report::of(&outcomes)? });

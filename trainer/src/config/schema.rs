@@ -25,6 +25,17 @@ pub struct Config {
     pub train: TrainConfig,
 }
 
+impl Config {
+    /// Inputs of a training window: SASRec's own window; Caser computes a longer stretch of windows at once.
+    pub fn training_window(&self) -> usize {
+        let window = usize::from(self.model.window);
+        match self.model.backbone {
+            BackboneName::SasRec => window,
+            BackboneName::Caser => window.max(self.train.stretch),
+        }
+    }
+}
+
 /// `[data]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,10 +61,22 @@ impl DataConfig {
     }
 }
 
+/// Names of backbones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackboneName {
+    /// Self-attention.
+    SasRec,
+    /// Convolutions.
+    Caser,
+}
+
 /// `[model]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
+    /// Which ranking model.
+    pub backbone: BackboneName,
     /// Hidden size.
     pub dim: u16,
     /// Feed-forward size.
@@ -62,6 +85,10 @@ pub struct ModelConfig {
     pub blocks: u8,
     /// Attention heads.
     pub heads: u8,
+    /// Horizontal filters of each height (Caser).
+    pub horizontal: u16,
+    /// Vertical filters (Caser).
+    pub vertical: u16,
     /// Device window L.
     pub window: u16,
     /// Feed-forward activation.
@@ -135,6 +162,8 @@ pub struct QuantisationConfig {
     pub palette: Vec<u8>,
     /// Activations into quantised layers.
     pub activations: ActivationQuantiser,
+    /// Whether every width has a scale and a bias of its own.
+    pub per_width: bool,
     /// Initial range in standard deviations.
     pub range_deviations: f32,
 }
@@ -161,6 +190,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Windows in a step.
     pub batch: usize,
+    /// Longest stretch of a sequence that a training window of Caser covers.
+    pub stretch: usize,
     /// Threads a step is split over.
     pub shards: usize,
     /// Warm-up steps.
@@ -173,15 +204,90 @@ pub struct TrainConfig {
     pub evaluate_every: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
+    /// What is minimised.
+    pub loss: LossConfig,
     /// Full precision.
     pub fp32: Schedule,
     /// Uniform baselines.
     pub uniform: UniformConfig,
+    /// Baseline: static mixed precision by Fisher information.
+    pub fisher: FisherConfig,
     /// Static mixed precision.
     #[serde(rename = "static")]
     pub static_: Schedule,
     /// Personal plans.
-    pub personal: Schedule,
+    pub personal: PersonalConfig,
+    /// Baseline: binary masks.
+    pub masks: MasksConfig,
+}
+
+/// `[train.loss]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossConfig {
+    /// Which.
+    pub kind: LossName,
+    /// Items drawn as negatives.
+    pub negatives: usize,
+}
+
+/// Names of losses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossName {
+    /// Cross-entropy over the whole catalogue.
+    Softmax,
+    /// Cross-entropy over the target and negatives that all positions of a step share.
+    SampledSoftmax,
+    /// Binary cross-entropy with negatives of each position's own, as in the SASRec paper.
+    Bce,
+}
+
+/// `[train.fisher]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FisherConfig {
+    /// Training windows the information is estimated on; 0 leaves the baseline out.
+    pub windows: usize,
+}
+
+/// `[train.masks]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MasksConfig {
+    /// Whether the baseline is trained, with the schedules of the static and the personal stage.
+    pub train: bool,
+}
+
+/// `[train.personal]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonalConfig {
+    /// Passes over the training windows.
+    pub epochs: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// What learns beside the profile encoder and the hypernetworks.
+    pub learns: Learns,
+}
+
+impl PersonalConfig {
+    /// Length and step size.
+    pub fn schedule(&self) -> Schedule {
+        Schedule { epochs: self.epochs, learning_rate: self.learning_rate }
+    }
+}
+
+/// How much of the backbone a personal stage trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Learns {
+    /// Nothing.
+    Plans,
+    /// Scales and biases of widths.
+    Widths,
+    /// All of it.
+    Everything,
 }
 
 /// Length and step size of a stage.

@@ -1,7 +1,7 @@
 //! Checks on values, before anything runs.
 
 use super::overlay::ConfigError;
-use super::schema::Config;
+use super::schema::{Config, Learns};
 use std::fmt::Debug;
 
 impl Config {
@@ -37,7 +37,11 @@ impl Config {
             ("profile.features", p.features),
             ("profile.hidden", p.hidden),
             ("hypernetwork.rank", self.hypernetwork.rank),
+            ("model.horizontal", m.horizontal.into()),
+            ("model.vertical", m.vertical.into()),
             ("train.batch", self.train.batch),
+            ("train.stretch", self.train.stretch),
+            ("train.loss.negatives", self.train.loss.negatives),
             ("train.shards", self.train.shards),
             ("train.evaluate_every", self.train.evaluate_every),
             ("train.checkpoint_every", self.train.checkpoint_every),
@@ -96,6 +100,12 @@ impl Config {
         ] {
             check(positive(rate), key, rate, "must be above 0")?;
         }
+        check(
+            t.personal.learns != Learns::Widths || self.quantisation.per_width,
+            "train.personal.learns",
+            t.personal.learns,
+            "must not be \"widths\" unless quantisation.per_width is on",
+        )?;
         let widths = &t.uniform.widths;
         check(
             widths.iter().all(|w| [2, 4, 8].contains(w)),

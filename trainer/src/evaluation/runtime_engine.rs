@@ -22,7 +22,7 @@ pub fn evaluate(
     budget: f32,
     cases: &[Case],
 ) -> Result<Vec<Outcome>, EvaluationError> {
-    let frozen = freeze(&model.backbone, config);
+    let frozen = freeze(&model.backbone, config)?;
     let bytes = frozen.to_bundle()?;
     let refused = |user: usize, error: &dyn std::fmt::Display| EvaluationError::Runtime {
         user,
@@ -44,13 +44,13 @@ pub fn evaluate(
             let histories: Vec<&[u32]> = cases.iter().map(|c| c.history).collect();
             engine.plans(&histories)?.into_iter().map(|p| p.codes).collect()
         }
-        Precision::Static => vec![engine.shared_plan()?.codes; cases.len()],
+        Precision::Static | Precision::Fisher => vec![engine.shared_plan()?.codes; cases.len()],
         Precision::Uniform(bits) => {
             let code = palette(config).code_of(bits);
             let missing = || refused(first, &format!("the palette has no {bits} bits"));
             vec![vec![code.ok_or_else(missing)?; channels]; cases.len()]
         }
-        Precision::Fp32 => return Err(refused(first, &"full precision does not run on the device")),
+        _ => return Err(refused(first, &format!("{precision} does not run on the device"))),
     };
     for (case, codes) in cases.iter().zip(&plans) {
         let plan = encode_plan(codes, bundle.model(), 0, budget).map_err(|e| refused(case.user, &e))?;

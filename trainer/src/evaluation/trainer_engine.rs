@@ -33,15 +33,15 @@ impl<'a> TrainerEngine<'a> {
     /// Of a model on an autodiff device. Quantised precisions see item rows at 8 bits, as the device does.
     pub fn new(model: &Chord<Backend>, config: &'a Config, precision: Precision, budget: f32) -> Self {
         let mut model = model.valid();
-        let table = model.backbone.items.val();
+        let table = model.backbone.items().val();
         if precision != Precision::Fp32 {
             let shape = table.dims();
             let values = quantised_item_table(&to_host(table.clone()), shape[1]);
             let quantised = floats(values, shape, &table.device());
-            model.backbone.items = model.backbone.items.map(|_| quantised);
+            model.backbone = model.backbone.with_items(quantised);
         }
-        let items = model.backbone.items.val();
-        let allocator = allocator(config, &Channels::of(&model.backbone));
+        let items = model.backbone.items().val();
+        let allocator = allocator(config, precision, &Channels::of(&model.backbone));
         Self { config, model, precision, budget, allocator, items }
     }
 
@@ -106,7 +106,7 @@ impl<'a> TrainerEngine<'a> {
         let weights = match self.model.fixed_weights(self.precision) {
             Some(weights) => weights,
             None => {
-                let widths = &self.config.quantisation.palette;
+                let widths = self.precision.palette(self.config);
                 let palette = PaletteSteps::new(&self.model.backbone, widths);
                 let shared;
                 let plans = match plans {
@@ -137,7 +137,7 @@ impl<'a> TrainerEngine<'a> {
     /// # Errors
     /// If a logit is not finite or a plan cannot be made.
     pub fn evaluate(&self, cases: &[Case]) -> Result<Vec<Outcome>, EvaluationError> {
-        if self.precision != Precision::Personal {
+        if !self.precision.is_personal() {
             return self.rank(cases, None);
         }
         let histories: Vec<&[u32]> = cases.iter().map(|c| c.history).collect();

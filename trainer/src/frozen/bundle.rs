@@ -10,6 +10,12 @@ use thiserror::Error;
 /// Why a model cannot be frozen.
 #[derive(Debug, Error)]
 pub enum FrozenError {
+    /// The device has no such backbone.
+    #[error("the device format and runtime have no {name} backbone yet")]
+    Backbone {
+        /// Of the backbone.
+        name: &'static str,
+    },
     /// The sizes do not describe a model.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

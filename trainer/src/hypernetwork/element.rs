@@ -5,7 +5,7 @@
 //! matters as much as the error its rounding makes.
 
 use super::{Channels, zero_linear};
-use crate::model::sasrec::SasRec;
+use crate::model::backbone::Backbone;
 use crate::tensor::{Backend, Device, Tensor};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -40,8 +40,8 @@ impl ElementImportance<Backend> {
     }
 
     /// log e(z) - log e(0): `z` [batch, hidden] -> [batch, channels].
-    pub(super) fn forward(&self, z: Tensor<2>, backbone: &SasRec<Backend>) -> Tensor<2> {
-        let means = backbone.layers().zip(&self.inputs).map(|(layer, factor)| {
+    pub(super) fn forward(&self, z: Tensor<2>, backbone: &Backbone<Backend>) -> Tensor<2> {
+        let means = backbone.layers().into_iter().zip(&self.inputs).map(|(layer, factor)| {
             let squared = layer.weight.val().detach().square();
             let total = squared.clone().sum_dim(1).clamp_min(1e-12);
             squared.matmul(softplus(factor.val(), 1.0).transpose()) / total

@@ -18,7 +18,7 @@ pub use filter::FilterImportance;
 pub use layer::LayerImportance;
 pub use shared::SharedScores;
 
-use crate::model::sasrec::SasRec;
+use crate::model::backbone::Backbone;
 use crate::tensor::{Backend, Device, Tensor};
 use burn::module::Module;
 use burn::prelude::Backend as BurnBackend;
@@ -34,10 +34,10 @@ pub struct Channels {
 
 impl Channels {
     /// Of a backbone.
-    pub fn of(backbone: &SasRec<Backend>) -> Self {
+    pub fn of(backbone: &Backbone<Backend>) -> Self {
         Self {
-            outputs: backbone.layers().map(|l| l.outputs()).collect(),
-            inputs: backbone.layers().map(|l| l.inputs()).collect(),
+            outputs: backbone.layers().into_iter().map(|l| l.outputs()).collect(),
+            inputs: backbone.layers().into_iter().map(|l| l.inputs()).collect(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Hypernetworks<Backend> {
     }
 
     /// Deviation of the log-scores for user embeddings `z` [batch, hidden] -> [batch, channels].
-    pub fn forward(&self, z: Tensor<2>, backbone: &SasRec<Backend>) -> Tensor<2> {
+    pub fn forward(&self, z: Tensor<2>, backbone: &Backbone<Backend>) -> Tensor<2> {
         let channels = Channels::of(backbone);
         let mut deviation = Tensor::zeros([z.dims()[0], channels.total()], &z.device());
         if let Some(element) = &self.element {

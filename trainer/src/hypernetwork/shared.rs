@@ -26,6 +26,13 @@ impl SharedScores<Backend> {
         }
     }
 
+    /// Given log-scores [channels], and none for layers.
+    pub fn with_scores(self, log_scores: Vec<f32>) -> Self {
+        let (channels, device) = (log_scores.len(), self.channel.device());
+        let scores = crate::tensor::floats(log_scores, [channels], &device);
+        Self { channel: self.channel.map(|_| scores), layer: self.layer.map(|l| l.zeros_like()) }
+    }
+
     /// Log-scores, [1, channels].
     pub fn forward(&self, channels: &Channels) -> Tensor<2> {
         let membership = channels.membership(&self.channel.device());

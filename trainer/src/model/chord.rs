@@ -1,13 +1,14 @@
 //! The whole system in one module: backbone, shared scores, profile encoder and hypernetworks.
 
 use super::activation_quantiser::ActivationQuantiser;
+use super::backbone::Backbone;
+use super::caser::CaserShape;
 use super::dropout::Dropout;
 use super::mixed_precision::{PaletteSteps, uniform};
 use super::profile::Profile;
 use super::quantised_linear::LayerWeights;
-use super::sasrec::SasRec;
 use crate::allocator::{Allocation, AllocationError, RateDistortion, gates};
-use crate::config::Config;
+use crate::config::{Config, Learns};
 use crate::hypernetwork::{Channels, Granularities, Hypernetworks, SharedScores};
 use crate::model::profile::Histories;
 use crate::tensor::{Backend, Device, Tensor, to_host};
@@ -19,7 +20,7 @@ use chord_plan::manifest::SasRecShape;
 #[derive(Module, Debug)]
 pub struct Chord<B: BurnBackend> {
     /// Frozen on the device.
-    pub backbone: SasRec<B>,
+    pub backbone: Backbone<B>,
     /// Scores of static mixed precision.
     pub shared: SharedScores<B>,
     /// Device: interactions -> user embedding.
@@ -35,10 +36,16 @@ pub enum Precision {
     Fp32,
     /// One width for every channel.
     Uniform(u8),
-    /// One plan for all users, from the shared scores.
+    /// One plan for all users, from the Fisher information of the full-precision model.
+    Fisher,
+    /// One plan for all users, from learned scores.
     Static,
     /// A plan for each user.
     Personal,
+    /// One binary mask for all users: channels have 0 or 8 bits.
+    StaticMask,
+    /// A binary mask for each user, as in DIET (Fu et al., KDD 2024).
+    PersonalMask,
 }
 
 impl std::fmt::Display for Precision {
@@ -46,8 +53,11 @@ impl std::fmt::Display for Precision {
         match self {
             Self::Fp32 => write!(f, "fp32"),
             Self::Uniform(bits) => write!(f, "uniform{bits}"),
+            Self::Fisher => write!(f, "fisher"),
             Self::Static => write!(f, "static"),
             Self::Personal => write!(f, "personal"),
+            Self::StaticMask => write!(f, "static-mask"),
+            Self::PersonalMask => write!(f, "personal-mask"),
         }
     }
 }
@@ -60,11 +70,24 @@ impl Precision {
             _ => config.quantisation.activations,
         }
     }
+
+    /// The widths that plan codes stand for, in bits.
+    pub fn palette(self, config: &Config) -> &[u8] {
+        match self {
+            Self::StaticMask | Self::PersonalMask => &[0, 8],
+            _ => &config.quantisation.palette,
+        }
+    }
+
+    /// Whether each user has a plan.
+    pub fn is_personal(self) -> bool {
+        matches!(self, Self::Personal | Self::PersonalMask)
+    }
 }
 
-/// The allocator of a configuration and a backbone.
-pub fn allocator(config: &Config, channels: &Channels) -> RateDistortion {
-    RateDistortion::new(&config.quantisation.palette, channels.weights_per_channel())
+/// The allocator of a precision and a backbone.
+pub fn allocator(config: &Config, precision: Precision, channels: &Channels) -> RateDistortion {
+    RateDistortion::new(precision.palette(config), channels.weights_per_channel())
 }
 
 impl Chord<Backend> {
@@ -72,8 +95,10 @@ impl Chord<Backend> {
     pub fn new(config: &Config, items: u32, device: &Device) -> Self {
         let cpu = Device::autodiff(Device::Flex(Default::default()));
         Backend::seed(&cpu, config.train.seed);
-        let shape = config.shape(items);
-        let backbone = SasRec::new(&shape, config.model.embedding_std, &cpu);
+        let mut backbone = Backbone::new(config, items, &cpu);
+        if config.quantisation.per_width {
+            backbone = backbone.map_layers(|l| l.with_per_width(&[0, 2, 4, 8]));
+        }
         let channels = Channels::of(&backbone);
         let (p, h) = (&config.profile, &config.hypernetwork);
         let granularities = Granularities { element: h.element, filter: h.filter, layer: h.layer };
@@ -86,24 +111,25 @@ impl Chord<Backend> {
         model.fork(device)
     }
 
-    /// With gradients only where a stage learns: the backbone, with the shared scores in the static stage; only the
-    /// profile encoder and the hypernetworks in the personal stage.
-    pub fn learning(self, stage: Precision) -> Self {
-        fn only<M: Module<Backend>>(module: M, learns: bool) -> M {
-            module.map(&mut RequireGrad(learns))
+    /// With gradients only where a stage learns: the backbone, with the shared scores where they are learned; in
+    /// personal stages the profile encoder and the hypernetworks, with as much of the backbone as `learns` says.
+    pub fn learning(self, stage: Precision, learns: Learns) -> Self {
+        fn only<M: Module<Backend>>(module: M, learns: Learns) -> M {
+            module.map(&mut RequireGrad { learns, depth: 0 })
         }
-        let personal = stage == Precision::Personal;
+        let when = |on| if on { Learns::Everything } else { Learns::Plans };
+        let personal = stage.is_personal();
         Self {
-            backbone: only(self.backbone, !personal),
-            shared: only(self.shared, stage == Precision::Static),
-            profile: only(self.profile, personal),
-            hypernetworks: only(self.hypernetworks, personal),
+            backbone: only(self.backbone, if personal { learns } else { Learns::Everything }),
+            shared: only(self.shared, when(matches!(stage, Precision::Static | Precision::StaticMask))),
+            profile: only(self.profile, when(personal)),
+            hypernetworks: only(self.hypernetworks, when(personal)),
         }
     }
 
     /// User embeddings, [batch, hidden]; see [`Profile::forward`].
     pub fn user_embeddings(&self, histories: &Histories, dropout: &mut Dropout, rate: f64) -> Tensor<2> {
-        self.profile.forward(self.backbone.items.val(), histories, dropout, rate)
+        self.profile.forward(self.backbone.items().val(), histories, dropout, rate)
     }
 
     /// Log-scores of every channel: [1, channels] without user embeddings, else [batch, channels].
@@ -136,7 +162,7 @@ impl Chord<Backend> {
         match precision {
             Precision::Fp32 => Some(self.backbone.full_precision()),
             Precision::Uniform(bits) => Some(uniform(&self.backbone, bits)),
-            Precision::Static | Precision::Personal => None,
+            _ => None,
         }
     }
 
@@ -157,19 +183,38 @@ impl Chord<Backend> {
     }
 }
 
-/// Sets whether parameters take part in backpropagation.
-struct RequireGrad(bool);
+/// Sets which parameters take part in backpropagation.
+struct RequireGrad {
+    learns: Learns,
+    /// Modules entered below one that holds scales and biases of widths.
+    depth: usize,
+}
 
 impl ModuleMapper<Backend> for RequireGrad {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        if name == "per_width" || self.depth > 0 {
+            self.depth += 1;
+        }
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        Param::from_mapped_value(id, tensor.detach().set_require_grad(self.0), mapper)
+        let learns = match self.learns {
+            Learns::Plans => false,
+            Learns::Widths => self.depth > 0,
+            Learns::Everything => true,
+        };
+        Param::from_mapped_value(id, tensor.detach().set_require_grad(learns), mapper)
     }
 }
 
 impl Config {
-    /// Sizes of the backbone for a catalogue of `items`.
-    pub fn shape(&self, items: u32) -> SasRecShape {
+    /// Sizes of a SASRec backbone for a catalogue of `items`.
+    pub fn sasrec_shape(&self, items: u32) -> SasRecShape {
         let m = &self.model;
         SasRecShape {
             items,
@@ -180,6 +225,18 @@ impl Config {
             heads: m.heads,
             activation: m.activation.into(),
             norm_epsilon: m.norm_epsilon,
+        }
+    }
+
+    /// Sizes of a Caser backbone for a catalogue of `items`.
+    pub fn caser_shape(&self, items: u32) -> CaserShape {
+        let m = &self.model;
+        CaserShape {
+            items: items as usize,
+            window: m.window.into(),
+            dim: m.dim.into(),
+            horizontal: m.horizontal.into(),
+            vertical: m.vertical.into(),
         }
     }
 }

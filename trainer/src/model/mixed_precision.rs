@@ -1,15 +1,15 @@
 //! The weights of a backbone under a choice of precision.
 
-use super::quantised_linear::LayerWeights;
-use super::sasrec::SasRec;
+use super::backbone::Backbone;
+use super::quantised_linear::{AtWidth, LayerWeights};
 use crate::tensor::{Backend, Tensor};
 
-/// Weights of every quantised layer at one width, as in uniform quantisation.
-pub fn uniform(backbone: &SasRec<Backend>, bits: u8) -> Vec<LayerWeights> {
-    backbone.layers().map(|l| LayerWeights::Shared(l.at_widths(&[bits]).remove(0))).collect()
+/// Every quantised layer at one width, as in uniform quantisation.
+pub fn uniform(backbone: &Backbone<Backend>, bits: u8) -> Vec<LayerWeights> {
+    backbone.layers().into_iter().map(|l| LayerWeights::Shared(l.at_widths(&[bits]).remove(0))).collect()
 }
 
-/// What each step of the palette adds to the weights of every layer, [outputs, inputs] each.
+/// What each step of the palette adds to the weights and biases of every layer.
 ///
 /// The whole palette is quantised once; gates then select from it for any number of users.
 pub struct PaletteSteps {
@@ -18,42 +18,64 @@ pub struct PaletteSteps {
 
 struct Layer {
     outputs: usize,
-    narrowest: Tensor<2>,
-    steps: Vec<Tensor<2>>,
+    narrowest: AtWidth,
+    /// Each width minus the one before.
+    steps: Vec<AtWidth>,
+    /// Whether biases differ between widths.
+    per_width: bool,
 }
 
 impl PaletteSteps {
     /// Of a backbone, for strictly increasing widths.
-    pub fn new(backbone: &SasRec<Backend>, widths: &[u8]) -> Self {
-        let layers = backbone.layers().map(|layer| {
+    pub fn new(backbone: &Backbone<Backend>, widths: &[u8]) -> Self {
+        let layers = backbone.layers().into_iter().map(|layer| {
             let values = layer.at_widths(widths);
-            let steps = values.windows(2).map(|w| w[1].clone() - w[0].clone()).collect();
-            Layer { outputs: layer.outputs(), narrowest: values[0].clone(), steps }
+            let step = |w: &[AtWidth]| AtWidth {
+                weight: w[1].weight.clone() - w[0].weight.clone(),
+                bias: w[1].bias.clone() - w[0].bias.clone(),
+            };
+            let steps = values.windows(2).map(step).collect();
+            let per_width = layer.per_width.is_some();
+            Layer { outputs: layer.outputs(), narrowest: values[0].clone(), steps, per_width }
         });
         Self { layers: layers.collect() }
     }
 
     /// The weights under step gates, [batch, channels] for each step; a batch of one is shared by all users.
     pub fn select(&self, gates: &[Tensor<2>]) -> Vec<LayerWeights> {
-        let batch = gates[0].dims()[0];
         let mut start = 0;
         let select = |layer: &Layer| {
             let range = start..start + layer.outputs;
             start = range.end;
-            let gates = gates.iter().map(|g| g.clone().slice([0..batch, range.clone()]));
-            if batch == 1 {
-                let chosen = (gates.zip(&layer.steps)).fold(layer.narrowest.clone(), |w, (gate, step)| {
-                    w + gate.reshape([layer.outputs, 1]) * step.clone()
-                });
-                return LayerWeights::Shared(chosen);
-            }
-            // One small product for each channel: [outputs, batch, steps] x [outputs, steps, inputs].
-            let gates: Tensor<3> = Tensor::stack(gates.collect(), 2);
-            let steps: Tensor<3> = Tensor::stack(layer.steps.clone(), 1);
-            let chosen = gates.swap_dims(0, 1).matmul(steps).swap_dims(0, 1);
-            LayerWeights::PerUser(chosen + layer.narrowest.clone().unsqueeze::<3>())
+            layer.select(gates.iter().map(|g| g.clone().slice_dim(1, range.clone())).collect())
         };
         self.layers.iter().map(select).collect()
+    }
+}
+
+impl Layer {
+    fn select(&self, gates: Vec<Tensor<2>>) -> LayerWeights {
+        let batch = gates[0].dims()[0];
+        let mut bias = self.narrowest.bias.clone();
+        if self.per_width {
+            bias = gates
+                .iter()
+                .zip(&self.steps)
+                .fold(bias, |b, (gate, step)| b + gate.clone() * step.bias.clone());
+        }
+        if batch == 1 {
+            let weight =
+                gates.into_iter().zip(&self.steps).fold(self.narrowest.weight.clone(), |w, (gate, step)| {
+                    w + gate.reshape([self.outputs, 1]) * step.weight.clone()
+                });
+            return LayerWeights::Shared(AtWidth { weight, bias });
+        }
+        // One small product for each channel: [outputs, batch, steps] x [outputs, steps, inputs].
+        let gates: Tensor<3> = Tensor::stack(gates, 2);
+        let steps: Tensor<3> = Tensor::stack(self.steps.iter().map(|s| s.weight.clone()).collect(), 1);
+        let chosen = gates.swap_dims(0, 1).matmul(steps).swap_dims(0, 1);
+        let weight = chosen + self.narrowest.weight.clone().unsqueeze::<3>();
+        LayerWeights::PerUser { weight, bias: bias.expand([batch, self.outputs]) }
     }
 }
 
@@ -62,16 +84,30 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::model::chord::Chord;
+    use crate::model::quantised_linear::{PerWidth, QuantisedLinear};
     use crate::tensor::{Device, floats, to_host};
 
     /// A plan of one width everywhere is that width's uniform weights, for one user and for several.
     #[test]
     fn gates_select_widths() {
         let device = Device::Flex(Default::default());
-        let config = config::load(None, &["model.dim=8".into(), "model.inner=12".into()]).unwrap();
+        let config = ["model.dim=8".into(), "model.inner=12".into(), "quantisation.per_width=true".into()];
+        let config = config::load(None, &config).unwrap();
         let model = Chord::new(&config, 9, &Device::autodiff(device.clone()));
-        let backbone =
-            burn::module::AutodiffModule::valid(&model.backbone).map_layers(|l| l.initialise_ranges(2.4));
+        // Scales and biases that differ between widths.
+        let wave = |l: QuantisedLinear<Backend>| {
+            let own = l.per_width.as_ref().expect("switched on");
+            let [widths, outputs] = own.bias.dims();
+            let values = (0..widths * outputs).map(|i| (i as f32).sin() * 0.3).collect();
+            let values = floats(values, [widths, outputs], &device);
+            let own = PerWidth {
+                log_scale: own.log_scale.clone().map(|_| values.clone()),
+                bias: own.bias.clone().map(|_| values.clone()),
+                ..own.clone()
+            };
+            QuantisedLinear { per_width: Some(own), ..l.initialise_ranges(2.4) }
+        };
+        let backbone = burn::module::AutodiffModule::valid(&model.backbone).map_layers(wave);
         let channels = crate::hypernetwork::Channels::of(&backbone).total();
         let palette = PaletteSteps::new(&backbone, &[0, 2, 4, 8]);
         for (code, bits) in [0, 2, 4, 8].into_iter().enumerate() {
@@ -83,15 +119,23 @@ mod tests {
             for ((one, three), same) in
                 palette.select(&gates(1)).iter().zip(palette.select(&gates(3))).zip(uniform(&backbone, bits))
             {
-                let (LayerWeights::Shared(one), LayerWeights::PerUser(three), LayerWeights::Shared(same)) =
-                    (one, three, same)
+                let (
+                    LayerWeights::Shared(one),
+                    LayerWeights::PerUser { weight, bias },
+                    LayerWeights::Shared(same),
+                ) = (one, three, same)
                 else {
                     panic!("one user shares, three do not")
                 };
-                let same = to_host(same);
-                let close = |a: &[f32]| a.iter().zip(&same).for_each(|(a, b)| assert!((a - b).abs() < 1e-6));
-                close(&to_host(one.clone()));
-                to_host(three).chunks(same.len()).for_each(close);
+                let close = |a: Vec<f32>, b: &[f32]| {
+                    a.chunks(b.len())
+                        .for_each(|a| a.iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() < 1e-6)));
+                };
+                let same = (to_host(same.weight), to_host(same.bias));
+                close(to_host(one.weight.clone()), &same.0);
+                close(to_host(one.bias.clone()), &same.1);
+                close(to_host(weight), &same.0);
+                close(to_host(bias), &same.1);
             }
         }
     }

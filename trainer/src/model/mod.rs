@@ -1,6 +1,8 @@
 //! The networks: backbone, quantisers, profile encoder.
 
 pub mod activation_quantiser;
+pub mod backbone;
+pub mod caser;
 pub mod chord;
 pub mod dropout;
 pub mod mixed_precision;

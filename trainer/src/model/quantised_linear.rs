@@ -14,14 +14,42 @@ pub struct QuantisedLinear<B: BurnBackend> {
     pub bias: Param<burn::Tensor<B, 1>>,
     /// ln r_c, [outputs]: learned in the log domain with the LSQ gradient (Esser et al. 2020, arXiv 1902.08153).
     pub log_range: Param<burn::Tensor<B, 1>>,
+    /// What each width adds, if widths have scales and biases of their own.
+    pub per_width: Option<PerWidth<B>>,
 }
 
-/// The weights one forward pass uses for a layer.
+/// Scale and bias of each channel at each width of the palette: the plan's code chooses among them, so that they reach
+/// the device once and the plan stays 2 bits per channel.
+#[derive(Module, Debug)]
+pub struct PerWidth<B: BurnBackend> {
+    /// Added to the logarithm of the range, [widths, outputs].
+    pub log_scale: Param<burn::Tensor<B, 2>>,
+    /// Added to the bias, [widths, outputs].
+    pub bias: Param<burn::Tensor<B, 2>>,
+    #[module(skip)]
+    palette: Vec<u8>,
+}
+
+/// A layer at one width for all channels.
+#[derive(Clone)]
+pub struct AtWidth {
+    /// [outputs, inputs].
+    pub weight: Tensor<2>,
+    /// [1, outputs].
+    pub bias: Tensor<2>,
+}
+
+/// The weights and biases one forward pass uses for a layer.
 pub enum LayerWeights {
-    /// The same for all users, [outputs, inputs].
-    Shared(Tensor<2>),
-    /// One matrix for each user of the batch, [batch, outputs, inputs].
-    PerUser(Tensor<3>),
+    /// The same for all users.
+    Shared(AtWidth),
+    /// A matrix and a bias for each user of the batch.
+    PerUser {
+        /// [batch, outputs, inputs].
+        weight: Tensor<3>,
+        /// [batch, outputs].
+        bias: Tensor<2>,
+    },
 }
 
 type Linear = QuantisedLinear<crate::tensor::Backend>;
@@ -38,7 +66,16 @@ impl Linear {
             )),
             bias: Param::from_tensor(Tensor::zeros([outputs], device)),
             log_range: Param::from_tensor(Tensor::zeros([outputs], device)),
+            per_width: None,
         }
+    }
+
+    /// Gives every width of `palette` a scale and a bias of its own, neutral at first.
+    pub fn with_per_width(self, palette: &[u8]) -> Self {
+        let device = self.weight.device();
+        let zeros = || Param::from_tensor(Tensor::zeros([palette.len(), self.outputs()], &device));
+        let per_width = PerWidth { log_scale: zeros(), bias: zeros(), palette: palette.to_vec() };
+        Self { per_width: Some(per_width), ..self }
     }
 
     /// Number of inputs of each channel.
@@ -68,22 +105,40 @@ impl Linear {
         Self { log_range: self.log_range.map(|_| log_range.require_grad()), ..self }
     }
 
-    /// The weights at each of `widths` bits, [outputs, inputs] each; 0 bits is all zeros.
+    /// The layer at full precision.
+    pub fn full_precision(&self) -> LayerWeights {
+        LayerWeights::Shared(AtWidth { weight: self.weight.val(), bias: self.bias.val().unsqueeze() })
+    }
+
+    /// The layer at each of `widths` bits; 0 bits leaves the bias alone.
     ///
     /// Forward values are those of the device. Backward, the rounding passes gradients straight through to the
     /// weights inside the range, and the range gets the LSQ gradient.
-    pub fn at_widths(&self, widths: &[u8]) -> Vec<Tensor<2>> {
+    pub fn at_widths(&self, widths: &[u8]) -> Vec<AtWidth> {
         let range = self.log_range.val().exp().unsqueeze_dim::<2>(1);
         let scaled = (self.weight.val() / range.clone()).clamp(-1.0, 1.0);
         let plain = scaled.clone().detach();
         let master = ((plain.clone() + 1.0) * 128.0).floor().clamp(0.0, 255.0);
         let at = |bits: u8| {
+            let own = self.per_width.as_ref().and_then(|own| {
+                let row = own.palette.iter().position(|&b| b == bits)?;
+                Some((
+                    own.log_scale.val().slice_dim(0, row..row + 1),
+                    own.bias.val().slice_dim(0, row..row + 1),
+                ))
+            });
+            let bias = self.bias.val().unsqueeze::<2>();
+            let (scale, bias) = match own {
+                Some((log_scale, own)) => (Some(log_scale.exp().transpose()), bias + own),
+                None => (None, bias),
+            };
             if bits == 0 {
-                return self.weight.val().zeros_like();
+                return AtWidth { weight: self.weight.val().zeros_like(), bias };
             }
             let code = (master.clone() / f32::from(1u16 << (8 - bits))).floor();
             let level = (code * 2.0 + 1.0) / f32::from(1u16 << bits) - 1.0;
-            range.clone() * (scaled.clone() + (level - plain.clone()))
+            let weight = range.clone() * (scaled.clone() + (level - plain.clone()));
+            AtWidth { weight: scale.map_or(weight.clone(), |scale| weight * scale), bias }
         };
         widths.iter().map(|&bits| at(bits)).collect()
     }
@@ -91,13 +146,14 @@ impl Linear {
     /// `x` [batch, tokens, inputs] -> [batch, tokens, outputs].
     pub fn forward(&self, x: Tensor<3>, weights: &LayerWeights) -> Tensor<3> {
         let [batch, tokens, inputs] = x.dims();
-        let bias = self.bias.val().reshape([1, 1, -1]);
         match weights {
-            LayerWeights::Shared(w) => {
-                let y = x.reshape([batch * tokens, inputs]).matmul(w.clone().transpose());
-                y.reshape([batch, tokens, self.outputs()]) + bias
+            LayerWeights::Shared(AtWidth { weight, bias }) => {
+                let y = x.reshape([batch * tokens, inputs]).matmul(weight.clone().transpose());
+                y.reshape([batch, tokens, self.outputs()]) + bias.clone().unsqueeze_dim(1)
             }
-            LayerWeights::PerUser(w) => x.matmul(w.clone().swap_dims(1, 2)) + bias,
+            LayerWeights::PerUser { weight, bias } => {
+                x.matmul(weight.clone().swap_dims(1, 2)) + bias.clone().unsqueeze_dim(1)
+            }
         }
     }
 }
@@ -120,7 +176,7 @@ mod tests {
         let weights = to_host(layer.weight.val());
         let ranges = to_host(layer.log_range.val().exp());
         for (&bits, tensor) in [0, 2, 4, 8].iter().zip(layer.at_widths(&[0, 2, 4, 8])) {
-            for (index, found) in to_host(tensor).into_iter().enumerate() {
+            for (index, found) in to_host(tensor.weight).into_iter().enumerate() {
                 let range = ranges[index / 24];
                 let expected = f32::from(level(master_code(weights[index], range), bits)) * step(range, bits);
                 assert!((found - expected).abs() <= 1e-6 * range, "{bits} bits: {found} {expected}");
@@ -133,7 +189,7 @@ mod tests {
     fn gradients_are_straight_through_and_lsq() {
         let device = Device::autodiff(Device::Flex(Default::default()));
         let layer = layer(&device);
-        let gradients = layer.at_widths(&[4])[0].clone().sum().backward();
+        let gradients = layer.at_widths(&[4])[0].weight.clone().sum().backward();
         let weight = to_host(layer.weight.grad(&gradients).unwrap());
         let range_gradient = to_host(layer.log_range.grad(&gradients).unwrap());
         let weights = to_host(layer.weight.val());

@@ -12,7 +12,7 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::prelude::Backend as BurnBackend;
 use burn::tensor::Distribution;
 use burn::tensor::activation::{gelu, relu, softmax};
-use chord_plan::manifest::{Activation, SasRecShape};
+use chord_plan::manifest::{Activation, LayerKind, LayerName, SasRecShape};
 
 /// Quantised layers of a block, in the order of their channels in a plan.
 pub const LAYERS_PER_BLOCK: usize = 6;
@@ -70,6 +70,8 @@ pub struct Sequences {
     pub items: IntTensor<2>,
     /// Added to attention scores, [batch, 1, tokens, tokens]: -1e9 for later tokens and padding, else 0.
     pub mask: Tensor<4>,
+    /// 1 for items, 0 for padding, [batch, tokens, 1].
+    pub real: Tensor<3>,
 }
 
 impl Sequences {
@@ -78,11 +80,13 @@ impl Sequences {
         let (batch, tokens) = (rows.len(), rows.iter().map(|r| r.len()).max().unwrap_or(0));
         let mut items = vec![0i32; batch * tokens];
         let mut mask = vec![-1e9f32; batch * tokens * tokens];
+        let mut real = vec![0.0f32; batch * tokens];
         for (b, row) in rows.iter().enumerate() {
             let pad = tokens - row.len();
             for (slot, &item) in items[b * tokens + pad..].iter_mut().zip(*row) {
                 *slot = item as i32;
             }
+            real[b * tokens + pad..(b + 1) * tokens].fill(1.0);
             for t in pad..tokens {
                 mask[(b * tokens + t) * tokens + pad..=(b * tokens + t) * tokens + t].fill(0.0);
             }
@@ -90,6 +94,7 @@ impl Sequences {
         Self {
             items: crate::tensor::integers(items, [batch, tokens], device),
             mask: floats(mask, [batch, 1, tokens, tokens], device),
+            real: floats(real, [batch, tokens, 1], device),
         }
     }
 }
@@ -104,6 +109,25 @@ pub struct Pass<'a> {
     pub dropout: &'a mut Dropout,
     /// Dropout rate.
     pub rate: f64,
+}
+
+impl<B: BurnBackend> SasRec<B> {
+    /// The sizes.
+    pub fn shape(&self) -> &SasRecShape {
+        &self.shape.0
+    }
+
+    /// The quantised layers in plan order.
+    pub fn layers(&self) -> impl Iterator<Item = &QuantisedLinear<B>> {
+        self.blocks.iter().flat_map(Block::layers)
+    }
+
+    /// Names of the quantised layers in plan order.
+    pub fn layer_names(&self) -> Vec<String> {
+        let blocks = 0..self.shape().blocks;
+        let names = blocks.flat_map(|block| LayerKind::ALL.map(|kind| LayerName { block, kind }.to_string()));
+        names.collect()
+    }
 }
 
 impl SasRec<Backend> {
@@ -134,16 +158,6 @@ impl SasRec<Backend> {
         }
     }
 
-    /// The sizes.
-    pub fn shape(&self) -> &SasRecShape {
-        &self.shape.0
-    }
-
-    /// The quantised layers in plan order.
-    pub fn layers(&self) -> impl Iterator<Item = &QuantisedLinear<Backend>> {
-        self.blocks.iter().flat_map(Block::layers)
-    }
-
     /// Applies `change` to every quantised layer.
     pub fn map_layers(
         mut self,
@@ -161,11 +175,6 @@ impl SasRec<Backend> {
             })
             .collect();
         self
-    }
-
-    /// The full-precision weights.
-    pub fn full_precision(&self) -> Vec<LayerWeights> {
-        self.layers().map(|l| LayerWeights::Shared(l.weight.val())).collect()
     }
 
     /// Hidden states after the final norm, [batch, tokens, dim].
@@ -238,7 +247,7 @@ mod tests {
             norm_epsilon: 1e-5,
         };
         let model = SasRec::new(&shape, 0.5, &device);
-        let weights = model.full_precision();
+        let weights: Vec<_> = model.layers().map(QuantisedLinear::full_precision).collect();
         let mut dropout = Dropout::off();
         let activations = ActivationQuantiser::None;
         let mut pass = Pass { weights: &weights, activations, dropout: &mut dropout, rate: 0.0 };

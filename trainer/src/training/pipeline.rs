@@ -9,14 +9,22 @@ use crate::tensor::{Backend, Device};
 use burn::module::Module;
 use std::path::Path;
 
-/// The stages of a configuration, in order: full precision, uniform baselines, static, personal.
+/// The stages of a configuration, in order: full precision, the baselines of one width, Fisher, static, personal,
+/// masks.
 pub fn stages(config: &Config) -> Vec<Precision> {
-    let uniform = config.train.uniform.widths.iter().map(|&bits| Precision::Uniform(bits));
-    [Precision::Fp32].into_iter().chain(uniform).chain([Precision::Static, Precision::Personal]).collect()
+    let train = &config.train;
+    let mut stages = vec![Precision::Fp32];
+    stages.extend(train.uniform.widths.iter().map(|&bits| Precision::Uniform(bits)));
+    stages.extend((train.fisher.windows > 0).then_some(Precision::Fisher));
+    stages.extend([Precision::Static, Precision::Personal]);
+    stages.extend(
+        train.masks.train.then_some([Precision::StaticMask, Precision::PersonalMask]).into_iter().flatten(),
+    );
+    stages
 }
 
-/// Trains every stage that is not finished. Uniform baselines and static mixed precision both start from full
-/// precision with fresh ranges; the personal stage starts from static.
+/// Trains every stage that is not finished. Personal stages start from the static one before them, all others from
+/// full precision with fresh ranges.
 ///
 /// # Errors
 /// As [`Stage::train`].
@@ -36,7 +44,10 @@ pub fn train(
     let mut last = ranged.clone();
     for precision in stages(config).into_iter().skip(1) {
         let start = match precision {
-            Precision::Personal => last,
+            Precision::Personal | Precision::PersonalMask => last,
+            Precision::Fisher if !finished(run, precision).exists() => {
+                stage(precision).with_fisher_scores(ranged.clone())?
+            }
             _ => ranged.clone(),
         };
         last = stage(precision).train(start, &mut log)?;

@@ -3,6 +3,7 @@
 use super::adam::Adam;
 use super::batches;
 use super::checkpoint::{self, CheckpointError, Progress};
+use super::fisher;
 use super::metrics_log::{MetricsLog, Record};
 use super::step::{StepContext, mix};
 use super::{interrupt, progress};
@@ -87,9 +88,25 @@ impl Stage<'_> {
         match self.precision {
             Precision::Fp32 => train.fp32.clone(),
             Precision::Uniform(_) => train.uniform.schedule(),
-            Precision::Static => train.static_.clone(),
-            Precision::Personal => train.personal.clone(),
+            Precision::Fisher | Precision::Static | Precision::StaticMask => train.static_.clone(),
+            Precision::Personal | Precision::PersonalMask => train.personal.schedule(),
         }
+    }
+
+    /// `model` with shared scores from its Fisher information at full precision.
+    ///
+    /// # Errors
+    /// If its gradients are not finite.
+    pub fn with_fisher_scores(&self, model: Chord<Backend>) -> Result<Chord<Backend>, TrainingError> {
+        let precision = Precision::Fp32;
+        let allocator = allocator(self.config, precision, &Channels::of(&model.backbone));
+        let Self { config, data, device, .. } = *self;
+        let windows = config.train.fisher.windows;
+        let bar = progress::bar("fisher information", windows as u64);
+        let context = StepContext { config, data, precision, allocator: &allocator, device };
+        let scores = fisher::log_scores(&context, &model, windows, mix(&[config.train.seed, 3]), &bar)?;
+        bar.finish_and_clear();
+        Ok(Chord { shared: model.shared.with_scores(scores), ..model })
     }
 
     fn file(&self, kind: &str) -> PathBuf {
@@ -123,9 +140,9 @@ impl Stage<'_> {
             (adam, progress) = state;
             info!("{name}: going on from epoch {}, step {}", progress.epoch + 1, progress.step);
         }
-        model = model.learning(self.precision);
+        model = model.learning(self.precision, self.config.train.personal.learns);
         let schedule = self.schedule();
-        let allocator = allocator(self.config, &Channels::of(&model.backbone));
+        let allocator = allocator(self.config, self.precision, &Channels::of(&model.backbone));
         let context = StepContext {
             config: self.config,
             data: self.data,
@@ -136,7 +153,7 @@ impl Stage<'_> {
         let train = &self.config.train;
         let stream = mix(&[train.seed, name.bytes().fold(0, |h, b| mix(&[h, b.into()]))]);
         let epoch_batches = |epoch: usize| {
-            let window = usize::from(self.config.model.window);
+            let window = self.config.training_window();
             batches::epoch(self.data, window, train.batch, mix(&[stream, 1, epoch as u64]))
         };
         let steps_per_epoch = epoch_batches(0).len();

@@ -2,16 +2,16 @@
 
 use super::adam::Adam;
 use super::batches::{Example, Window};
-use super::loss::cross_entropy;
+use super::loss::{Loss, bce, distinct_negatives, other_items, sampled_softmax, softmax};
 use crate::allocator::{AllocationError, RateDistortion};
-use crate::config::Config;
+use crate::config::{Config, LossName};
 use crate::data::LeaveOneOut;
 use crate::model::chord::{Chord, Precision};
 use crate::model::dropout::Dropout;
 use crate::model::mixed_precision::PaletteSteps;
 use crate::model::profile::Histories;
 use crate::model::sasrec::{Pass, Sequences};
-use crate::tensor::{Backend, Device, integers, to_host};
+use crate::tensor::{Backend, Device, Tensor, integers, to_host};
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
 use rand::Rng;
@@ -35,7 +35,7 @@ pub struct StepContext<'a> {
 /// The loss of one step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepLoss {
-    /// Cross-entropy summed over the positions.
+    /// Loss summed over the positions.
     pub sum: f64,
     /// Positions that counted.
     pub positions: usize,
@@ -66,7 +66,7 @@ impl StepContext<'_> {
     ) -> Result<(Chord<Backend>, StepLoss), AllocationError> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let budget = self.draw_budget(&mut rng);
-        let personal = self.precision == Precision::Personal;
+        let personal = self.precision.is_personal();
         let examples: Vec<Example> = (batch.iter())
             .map(|window| if personal { window.split(self.data, &mut rng) } else { window.whole(self.data) })
             .collect();
@@ -75,7 +75,7 @@ impl StepContext<'_> {
         let shards: Vec<&[Example]> =
             examples.chunks(examples.len().div_ceil(self.config.train.shards)).collect();
         let run = |(index, shard): (usize, &&[Example])| {
-            self.shard(&model, shard, positions, budget, mix(&[seed, index as u64]))
+            self.shard(&model, shard, positions, budget, [seed, mix(&[seed, index as u64])])
         };
         let results: Vec<_> = if shards.len() == 1 {
             vec![run((0, &shards[0]))]
@@ -105,13 +105,15 @@ impl StepContext<'_> {
     }
 
     /// Loss and gradients of some sequences; the gradients are of the mean over the whole step's positions.
-    fn shard(
+    ///
+    /// The first seed is the step's: shards share its negatives; the second is the shard's own.
+    pub(super) fn shard(
         &self,
         model: &Chord<Backend>,
         examples: &[Example],
         positions: usize,
         budget: f32,
-        seed: u64,
+        [step_seed, seed]: [u64; 2],
     ) -> Result<(f64, GradientsParams), AllocationError> {
         let mut dropout = Dropout::seeded(seed);
         // Leaves of this shard's own, so that each thread has its own graph. `fork` would hang a copy on every leaf
@@ -120,7 +122,7 @@ impl StepContext<'_> {
         let weights = match model.fixed_weights(self.precision) {
             Some(weights) => weights,
             None => {
-                let users = (self.precision == Precision::Personal).then(|| {
+                let users = self.precision.is_personal().then(|| {
                     let histories = self.thinned_histories(examples, mix(&[seed, 1]));
                     model.user_embeddings(&histories, &mut dropout, self.config.profile.dropout)
                 });
@@ -158,11 +160,42 @@ impl StepContext<'_> {
         }
         let n = rows.len();
         let hidden = hidden.reshape([batch * tokens, dim]).select(0, integers(rows, [n], self.device));
-        let targets = integers(targets, [n], self.device);
-        let loss = cross_entropy(hidden, model.backbone.items.val(), targets);
+        let loss = self.loss(hidden, model.backbone.items().val(), targets, [step_seed, seed]);
         let gradients = (loss.surrogate / positions as f32).backward();
         let sum = f64::from(to_host(loss.sum)[0]);
         Ok((sum, GradientsParams::from_grads(gradients, &model)))
+    }
+
+    /// The configured loss of `hidden` [positions, dim] against target rows.
+    fn loss(
+        &self,
+        hidden: Tensor<2>,
+        items: Tensor<2>,
+        targets: Vec<i32>,
+        [step_seed, seed]: [u64; 2],
+    ) -> Loss {
+        let settings = &self.config.train.loss;
+        let (catalogue, n) = (items.dims()[0], targets.len());
+        let tensor = |rows: Vec<i32>| {
+            let count = rows.len();
+            integers(rows, [count], self.device)
+        };
+        match settings.kind {
+            LossName::Softmax => softmax(hidden, items, tensor(targets)),
+            LossName::SampledSoftmax => {
+                let mut rng = Xoshiro256PlusPlus::seed_from_u64(mix(&[step_seed, 2]));
+                let negatives = distinct_negatives(catalogue, settings.negatives, &mut rng);
+                sampled_softmax(hidden, items, tensor(targets), tensor(negatives))
+            }
+            LossName::Bce => {
+                let mut rng = Xoshiro256PlusPlus::seed_from_u64(mix(&[seed, 2]));
+                let mut negatives = Vec::with_capacity(n * settings.negatives);
+                for &target in &targets {
+                    negatives.extend(other_items(catalogue, target, settings.negatives, &mut rng));
+                }
+                bce(hidden, items, tensor(targets), tensor(negatives))
+            }
+        }
     }
 
     /// What the profile sees, with a share of the items left out at random but never all.

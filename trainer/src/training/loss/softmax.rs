@@ -1,25 +1,18 @@
 //! Full-softmax cross-entropy over the whole catalogue, in chunks that never hold more than a block of
 //! positions x items.
 
+use super::Loss;
 use crate::tensor::{IntTensor, Tensor};
 
 /// Positions of one chunk: 2,048 rows of logits at a time.
 const CHUNK: usize = 2048;
-
-/// The loss of a batch and its exact gradients.
-pub struct CrossEntropy {
-    /// Sum over the positions of `-ln softmax(h E^T)[target]`, one element; not tracked.
-    pub sum: Tensor<1>,
-    /// A tracked scalar whose gradients are those of the sum. Its value has no meaning.
-    pub surrogate: Tensor<1>,
-}
 
 /// Cross-entropy of `hidden` [positions, dim] against target rows [positions] of `items` [items, dim].
 ///
 /// The gradients with respect to both inputs follow from the softmax in closed form; they are computed here chunk by
 /// chunk without a graph and enter backpropagation through `sum(hidden * dL/dhidden) + sum(items * dL/ditems)`, which
 /// has exactly these gradients.
-pub fn cross_entropy(hidden: Tensor<2>, items: Tensor<2>, targets: IntTensor<1>) -> CrossEntropy {
+pub fn softmax(hidden: Tensor<2>, items: Tensor<2>, targets: IntTensor<1>) -> Loss {
     let (h, e, y) = (hidden.clone().inner(), items.clone().inner(), targets.inner());
     let [positions, dim] = h.dims();
     let items_tracked = items.is_require_grad();
@@ -49,7 +42,7 @@ pub fn cross_entropy(hidden: Tensor<2>, items: Tensor<2>, targets: IntTensor<1>)
     if let Some(gradient) = item_gradient {
         surrogate = surrogate + (items * Tensor::from_inner(gradient)).sum();
     }
-    CrossEntropy { sum, surrogate }
+    Loss { sum, surrogate }
 }
 
 #[cfg(test)]
@@ -69,7 +62,7 @@ mod tests {
         let rows: Vec<i32> = (0..n).map(|i| (i * 7 % v) as i32).collect();
         let y = integers(rows, [n], &device);
 
-        let ours = cross_entropy(h.clone(), e.clone(), y.clone());
+        let ours = softmax(h.clone(), e.clone(), y.clone());
         let ours_grads = ours.surrogate.backward();
         let logits = h.clone().matmul(e.clone().transpose());
         let plain = -log_softmax(logits, 1).gather(1, y.reshape([n, 1])).sum();

@@ -1,0 +1,48 @@
+//! Channel scores from the diagonal Fisher information of the full-precision model, the criterion of HAWQ-like static
+//! mixed precision (Dong et al. 2019, arXiv 1905.03696; with the Fisher information in place of the Hessian).
+//!
+//! To second order, quantising weight i with error d_i costs `F_ii d_i^2 / 2`, and the mean squared error of a uniform
+//! quantiser of range r at b bits is `4^-b r^2 / 3`. So the importance of channel c per weight is
+//! `mean_i F_ii * r_c^2`; constant factors do not change an allocation.
+
+use super::batches;
+use super::step::{StepContext, mix};
+use crate::allocator::AllocationError;
+use crate::model::chord::{Chord, Precision};
+use crate::tensor::{Backend, to_host};
+use indicatif::ProgressBar;
+
+/// Log-scores [channels] from the squared gradients of up to `windows` training windows, one at a time.
+///
+/// # Errors
+/// As a training step.
+pub(super) fn log_scores(
+    context: &StepContext,
+    model: &Chord<Backend>,
+    windows: usize,
+    seed: u64,
+    bar: &ProgressBar,
+) -> Result<Vec<f32>, AllocationError> {
+    debug_assert_eq!(context.precision, Precision::Fp32);
+    let model = model.clone().learning(Precision::Fp32, context.config.train.personal.learns);
+    let drawn = batches::epoch(context.data, context.config.training_window(), 1, seed);
+    let mut information: Vec<Vec<f64>> =
+        model.backbone.layers().iter().map(|l| vec![0.0; l.outputs()]).collect();
+    for (index, window) in drawn.iter().flatten().take(windows).enumerate() {
+        let example = [window.whole(context.data)];
+        let positions = example[0].targets.len();
+        let seeds = [mix(&[seed, index as u64]); 2];
+        let (_, mut gradients) = context.shard(&model, &example, positions, 0.0, seeds)?;
+        for (layer, sums) in model.backbone.layers().into_iter().zip(&mut information) {
+            let Some(gradient) = gradients.remove::<Backend, 2>(layer.weight.id) else { continue };
+            let means = to_host(gradient.square().mean_dim(1));
+            sums.iter_mut().zip(means).for_each(|(sum, mean)| *sum += f64::from(mean));
+        }
+        bar.inc(1);
+    }
+    let scores = model.backbone.layers().into_iter().zip(&information).flat_map(|(layer, sums)| {
+        let log_ranges = to_host(layer.log_range.val());
+        sums.iter().zip(log_ranges).map(|(&f, r)| (f.max(1e-30)).ln() as f32 + 2.0 * r).collect::<Vec<_>>()
+    });
+    Ok(scores.collect())
+}
