@@ -27,7 +27,7 @@ pub struct PerWidth<B: BurnBackend> {
     /// Added to the bias, [widths, outputs].
     pub bias: Param<burn::Tensor<B, 2>>,
     #[module(skip)]
-    palette: Vec<u8>,
+    pub(super) palette: Vec<u8>,
 }
 
 /// A layer at one width for all channels.

@@ -287,7 +287,7 @@ mod tests {
         let said = |model: Chord<Backend>| load(&path, model, &device).unwrap_err().to_string();
 
         let larger = Chord::new(&config, 8, &device);
-        assert!(said(larger).contains("`backbone.items` is [7, 8], the model needs [8, 8]"));
+        assert!(said(larger).contains("`backbone.SasRec.items` is [7, 8], the model needs [8, 8]"));
         for cut in [0, 7, 100, whole.len() - 1] {
             std::fs::write(&path, &whole[..cut]).unwrap();
             assert!(said(model.clone()).contains("not a whole safetensors file"), "cut at {cut}");
