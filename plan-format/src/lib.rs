@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bundle;
+pub mod granularity;
 pub mod manifest;
 pub mod numerics;
 pub mod palette;
@@ -17,6 +18,7 @@ pub mod plan;
 mod wire;
 
 pub use bundle::{Bundle, BundleWriter};
+pub use granularity::Granularity;
 pub use manifest::Manifest;
 pub use palette::Palette;
 pub use plan::Plan;

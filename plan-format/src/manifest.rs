@@ -5,17 +5,27 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::layout;
+use crate::granularity::Granularity;
 use crate::numerics::{gelu, relu};
 use crate::palette::Palette;
 
-/// Description of a model, as stored at the head of its bundle (`docs/format.md`, "Manifest").
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Description of a model, as stored at the head of its bundle (`docs/format.md`, "Bundle" and "Manifest").
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Manifest {
     /// The network and its sizes.
     pub architecture: Architecture,
     /// Bits of the plan codes.
     pub palette: Palette,
+    /// What has a range and a bias of its own.
+    pub granularity: Granularity,
+}
+
+/// The manifest as it is on the wire; its granularity is in the bundle's header. Field order is wire order.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) architecture: Architecture,
+    pub(crate) palette: Palette,
 }
 
 /// The networks that a bundle can hold.
@@ -148,6 +158,10 @@ impl Manifest {
         shape
     }
 
+    pub(crate) fn record(&self) -> Record {
+        Record { architecture: self.architecture, palette: self.palette }
+    }
+
     /// Checks every field against `docs/format.md`, and that the bundle's length fits its 32-bit field.
     pub fn validate(&self) -> Result<(), ManifestError> {
         layout::Layout::of(self).map(|_| ())
@@ -227,6 +241,16 @@ impl Manifest {
     /// Channels of all quantised layers: the number of codes in a plan.
     pub fn channels(&self) -> usize {
         usize::from(self.shape().blocks) * self.block_channels()
+    }
+
+    /// Ranges of one output channel: one, or one for each width above 0 bits.
+    pub fn ranges_per_channel(&self) -> usize {
+        self.granularity.per_channel(self.palette.widths_above_zero())
+    }
+
+    /// Biases of one output channel: one, or one for each width.
+    pub fn biases_per_channel(&self) -> usize {
+        self.granularity.per_channel(self.palette.widths())
     }
 
     /// Weights of all quantised layers.

@@ -49,6 +49,14 @@ impl Palette {
         &self.0[..used]
     }
 
+    /// The widths in use that keep something of a weight: all but 0 bits.
+    pub fn widths_above_zero(&self) -> &[u8] {
+        match self.widths() {
+            [0, above @ ..] => above,
+            widths => widths,
+        }
+    }
+
     /// Bits that `code` stands for; `None` if the palette does not use it.
     pub fn bits(&self, code: u8) -> Option<u8> {
         self.widths().get(usize::from(code)).copied()
@@ -85,5 +93,7 @@ mod tests {
         let p = Palette::new([2, 8, 255, 255]).unwrap();
         assert_eq!([0, 1, 2, 3, 4].map(|c| p.bits(c)), [Some(2), Some(8), None, None, None]);
         assert_eq!([0, 2, 8, 255].map(|b| p.code_of(b)), [None, Some(0), Some(1), None]);
+        assert_eq!((p.widths(), p.widths_above_zero()), (&[2, 8][..], &[2, 8][..]));
+        assert_eq!(Palette::DEFAULT.widths_above_zero(), [2, 4, 8]);
     }
 }

@@ -37,7 +37,9 @@ fn touch(bundle: &Bundle<'_>) -> usize {
         let view = bundle.layer(i);
         (0..view.layer().outputs)
             .map(|c| {
-                std::hint::black_box((view.range(c), view.bias(c)));
+                for &bits in manifest.palette.widths() {
+                    std::hint::black_box((bits == 0 || view.range(c, bits) > 0.0, view.bias(c, bits)));
+                }
                 view.codes(c).len()
             })
             .sum::<usize>()
@@ -172,7 +174,10 @@ fn errors_say_where() {
     assert_eq!(broken(0, b"CHRX"), BundleError::Magic(*b"CHRX"));
     assert_eq!(broken(4, &[2, 0]), BundleError::Version(2));
     assert_eq!(broken(6, &[129, 0]), BundleError::ManifestLength(129));
-    assert_eq!(broken(12, &[1]), BundleError::Reserved);
+    assert_eq!(broken(12, &[2]), BundleError::Granularity(2));
+    assert_eq!(broken(13, &[1]), BundleError::Reserved);
+    assert_eq!(broken(15, &[1]), BundleError::Reserved);
+    assert!(matches!(broken(12, &[bytes[12] ^ 1]), BundleError::Sections { .. }));
     assert_eq!(broken(48, &[1]), BundleError::ManifestEncoding);
     assert_eq!(broken(79, &[1]), BundleError::Gap { offset: 79 });
     assert!(matches!(broken(49, &[0]), BundleError::Manifest(_)));

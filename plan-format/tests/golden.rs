@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use chord_plan::bundle::Norm;
 use chord_plan::manifest::{Activation, SasRecShape};
 use chord_plan::plan::PlanHeader;
-use chord_plan::{Bundle, Plan};
+use chord_plan::{Bundle, Granularity, Manifest, Plan};
 use random_model::Random;
 
 /// The committed file, after a check that `encoded` is what it holds.
@@ -48,7 +48,7 @@ fn bundle() -> &'static [u8] {
 fn bundle_v1() {
     let bytes = bundle();
     assert_eq!(bytes.len(), 2448);
-    // Magic, version 1, manifest of 16 bytes, length, reserved.
+    // Magic, version 1, manifest of 16 bytes, length, granularity per channel, reserved.
     assert_eq!(&bytes[..16], b"CHRD\x01\x00\x10\x00\x90\x09\x00\x00\x00\x00\x00\x00");
     // SASRec, items, positions, dim, inner, blocks, heads, GELU, epsilon, palette; no gap.
     assert_eq!(&bytes[48..56], [0, 12, 6, 8, 12, 2, 2, 1]);
@@ -73,7 +73,37 @@ fn bundle_v1() {
     assert_eq!(contract.layer().name.to_string(), "block1.contract");
     assert_eq!(contract.layer().first_channel, 96);
     assert_eq!(contract.codes(7), [107, 17, 79, 113, 35, -93, 5, 45, -23, -128, -39, 78]);
-    assert_eq!((contract.range(7), contract.bias(7)), (0.154_590_28, 0.146_466_26));
+    // The same at every width.
+    for bits in [2, 4, 8] {
+        assert_eq!((contract.range(7, bits), contract.bias(7, bits)), (0.154_590_28, 0.146_466_26));
+    }
+    assert_eq!(contract.bias(7, 0), 0.146_466_26);
+}
+
+#[test]
+fn bundle_v1_per_width() {
+    let manifest = Manifest {
+        granularity: Granularity::PerWidth,
+        ..random_model::sasrec(SasRecShape { blocks: 1, ..shape() }, [0, 4, 8, 255])
+    };
+    let bytes = golden("bundle_v1_per_width.chord", &random_model::bundle(&manifest, &mut Random(3)));
+    assert_eq!(&bytes[12..16], [1, 0, 0, 0]);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    assert_eq!(bundle.manifest(), &manifest);
+    // The last layer: 8 channels with ranges at 4 and 8 bits and biases at 0, 4 and 8; before the final norm.
+    let number = |place: usize| f32::from_le_bytes(bytes[place..][..4].try_into().unwrap());
+    let biases = bytes.len() - 2 * 4 * 8 - 4 * 8 * 3;
+    let ranges = biases - 4 * 8 * 2;
+    let contract = bundle.layer(5);
+    for channel in 0..8 {
+        let place = |table: usize, columns: usize, column: usize| table + 4 * (channel * columns + column);
+        assert_eq!(contract.range(channel, 4), number(place(ranges, 2, 0)));
+        assert_eq!(contract.range(channel, 8), number(place(ranges, 2, 1)));
+        assert_eq!(contract.bias(channel, 0), number(place(biases, 3, 0)));
+        assert_eq!(contract.bias(channel, 4), number(place(biases, 3, 1)));
+        assert_eq!(contract.bias(channel, 8), number(place(biases, 3, 2)));
+    }
+    assert_eq!((contract.range(7, 8), contract.bias(7, 0)), (0.748_869_7, 0.163_856_66));
 }
 
 #[test]

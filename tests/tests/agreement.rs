@@ -2,12 +2,14 @@
 //! its scalar arithmetic, one from bundle and plan bytes, one from the f32 weights.
 
 use chord_plan::manifest::{Activation, LayerKind, SasRecShape};
-use chord_plan::{Bundle, Palette, Plan};
+use chord_plan::{Bundle, Granularity, Palette, Plan};
 use chord_runtime::{Engine, Error, Options, Requirements};
 use chord_tests::random_model::Random;
 use chord_trainer::frozen::{FrozenBlock, FrozenLayer, FrozenModel, Norm, encode_plan, range_of_row};
 use chord_trainer::simulation::{Simulation, SimulationError};
 use proptest::prelude::*;
+
+const GRANULARITIES: [Granularity; 2] = [Granularity::PerChannel, Granularity::PerWidth];
 
 /// How far apart the magnitudes of ranges, weights and biases are, as powers of two.
 #[derive(Clone, Copy, Debug)]
@@ -64,13 +66,20 @@ impl Numbers {
         (0..len).map(|_| centre + spread * self.random.signed()).collect()
     }
 
-    /// A channel's range and its weights, some of them beyond the range, at its ends, or 0.
-    fn layer(&mut self, outputs: usize, inputs: usize) -> FrozenLayer {
-        let mut layer = FrozenLayer { weights: vec![], ranges: vec![], biases: vec![] };
+    /// A channel's range and its weights, some of them beyond the range, at its ends, or 0; with `widths`, ranges and
+    /// biases for each of them.
+    fn layer(&mut self, outputs: usize, inputs: usize, widths: Option<&[u8]>) -> FrozenLayer {
+        let width_ranges = widths.map(|_| vec![]);
+        let mut layer = FrozenLayer { weights: vec![], ranges: vec![], width_ranges, biases: vec![] };
         for _ in 0..outputs {
             let range = self.magnitude();
             layer.ranges.push(range);
-            layer.biases.push(self.random.signed() * self.magnitude());
+            for &bits in widths.unwrap_or(&[0]) {
+                layer.biases.push(self.random.signed() * self.magnitude());
+                if let Some(ranges) = layer.width_ranges.as_mut().filter(|_| bits > 0) {
+                    ranges.push(self.magnitude());
+                }
+            }
             for _ in 0..inputs {
                 let w = match self.random.below(16) {
                     0 => range,
@@ -92,7 +101,8 @@ impl Numbers {
         Norm { gamma, beta: self.vector(dim, 0.0, 0.5) }
     }
 
-    fn model(&mut self, shape: SasRecShape, palette: Palette) -> FrozenModel {
+    fn model(&mut self, shape: SasRecShape, palette: Palette, granularity: Granularity) -> FrozenModel {
+        let widths = (granularity == Granularity::PerWidth).then_some(palette.widths());
         let (dim, inner) = (usize::from(shape.dim), usize::from(shape.inner));
         let item_weights: Vec<f32> = (0..shape.items)
             .flat_map(|_| {
@@ -105,9 +115,9 @@ impl Numbers {
             norm1: self.norm(dim),
             norm2: self.norm(dim),
             layers: LayerKind::ALL.map(|kind| match kind {
-                LayerKind::Expand => self.layer(inner, dim),
-                LayerKind::Contract => self.layer(dim, inner),
-                _ => self.layer(dim, dim),
+                LayerKind::Expand => self.layer(inner, dim, widths),
+                LayerKind::Contract => self.layer(dim, inner, widths),
+                _ => self.layer(dim, dim, widths),
             }),
         });
         FrozenModel {
@@ -143,9 +153,17 @@ fn on_device(engine: &mut Engine<'_>, history: &[u32]) -> Bits {
 }
 
 /// Two plans for one model, each with several histories; the second plan through [`Engine::apply`].
-fn check(shape: SasRecShape, palette: Palette, scale: Scale, rows_at_once: usize, seed: u64) -> usize {
+fn check(
+    shape: SasRecShape,
+    palette: Palette,
+    granularity: Granularity,
+    scale: Scale,
+    rows_at_once: usize,
+    seed: u64,
+) -> usize {
     let mut numbers = Numbers { random: Random(seed), scale };
-    let model = numbers.model(shape, palette);
+    let model = numbers.model(shape, palette, granularity);
+    assert_eq!(model.manifest().granularity, granularity);
     let simulation = Simulation::new(&model).unwrap();
     let bytes = model.to_bundle().unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
@@ -180,9 +198,14 @@ proptest! {
 
     #[test]
     fn runtime_and_simulation_agree(
-        shape in shapes(), palette in palettes(), scale in scales(), rows_at_once in 1usize..6, seed: u64,
+        shape in shapes(),
+        palette in palettes(),
+        granularity in proptest::sample::select(&GRANULARITIES),
+        scale in scales(),
+        rows_at_once in 1usize..6,
+        seed: u64,
     ) {
-        let finite = check(shape, palette, scale, rows_at_once, seed);
+        let finite = check(shape, palette, granularity, scale, rows_at_once, seed);
         if matches!(scale, Scale::Ordinary) {
             prop_assert_eq!(finite, 6, "ordinary models have finite logits");
         }
@@ -202,5 +225,7 @@ fn a_model_of_ordinary_size() {
         activation: Activation::Gelu,
         norm_epsilon: 1e-12,
     };
-    assert_eq!(check(shape, Palette::DEFAULT, Scale::Ordinary, 4, 20_251_003), 6);
+    for granularity in GRANULARITIES {
+        assert_eq!(check(shape, Palette::DEFAULT, granularity, Scale::Ordinary, 4, 20_251_003), 6);
+    }
 }

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chord_plan::Bundle;
 use chord_plan::manifest::{Activation, SasRecShape};
+use chord_plan::{Bundle, Granularity, Manifest};
 use chord_tests::firmware::{self, Request};
 use chord_tests::{random_model, trained};
 use chord_trainer::evaluation::trainer_engine::TrainerEngine;
@@ -76,35 +76,42 @@ fn assert_messages(name: &str, (code, lines): (u8, Vec<String>), request: &Reque
 #[test]
 fn random_models_give_the_same_bits() {
     let relu = Activation::Relu;
+    use Granularity::{PerChannel, PerWidth};
     let cases = [
         (
             "one_item_of_history",
             SasRecShape { dim: 8, inner: 16, blocks: 1, heads: 1, activation: relu, ..shape() },
-            [0, 2, 4, 8],
+            ([0, 2, 4, 8], PerChannel),
             1,
         ),
         (
             "shorter_than_the_window",
             SasRecShape { dim: 12, inner: 21, heads: 3, ..shape() },
-            [0, 4, 255, 255],
+            ([0, 4, 255, 255], PerWidth),
             9,
         ),
         (
             "longer_than_the_window",
             SasRecShape { positions: 7, dim: 30, inner: 33, blocks: 3, heads: 5, ..shape() },
-            [2, 4, 8, 255],
+            ([2, 4, 8, 255], PerChannel),
             11,
         ),
         (
             "odd_sizes",
             SasRecShape { items: 13, positions: 6, dim: 5, inner: 3, heads: 1, activation: relu, ..shape() },
-            [0, 2, 4, 8],
+            ([0, 2, 4, 8], PerWidth),
             6,
         ),
-        ("no_bits_at_all", SasRecShape { dim: 8, inner: 8, heads: 4, ..shape() }, [0, 255, 255, 255], 3),
+        (
+            "no_bits_at_all",
+            SasRecShape { dim: 8, inner: 8, heads: 4, ..shape() },
+            ([0, 255, 255, 255], PerWidth),
+            3,
+        ),
     ];
-    for (seed, (name, shape, palette, history)) in (1..).zip(cases) {
-        let request = Request::random(&random_model::sasrec(shape, palette), history, 15, seed);
+    for (seed, (name, shape, (palette, granularity), history)) in (1..).zip(cases) {
+        let manifest = Manifest { granularity, ..random_model::sasrec(shape, palette) };
+        let request = Request::random(&manifest, history, 15, seed);
         let dir = case_dir(name);
         request.save(&dir).unwrap();
         assert_messages(name, run(&dir, &dir.join("firmware.elf")), &request);

@@ -44,6 +44,7 @@ fn layer(layer: &QuantisedLinear<Backend>) -> FrozenLayer {
         weights: to_host(layer.weight.val()),
         // The tensor library's own exponential, so that device and training agree to the last bit.
         ranges: to_host(layer.log_range.val().exp()),
+        width_ranges: None,
         biases: to_host(layer.bias.val()),
     }
 }

@@ -35,9 +35,16 @@ struct Block {
 #[derive(Debug, Clone)]
 struct Layer {
     /// By plan code.
-    widths: Vec<Matrix>,
-    biases: Vec<f32>,
+    widths: Vec<Width>,
     first_channel: usize,
+}
+
+/// A layer at one width.
+#[derive(Debug, Clone)]
+struct Width {
+    weights: Matrix,
+    /// Of each row.
+    biases: Vec<f32>,
 }
 
 /// Weights at one width: integer levels, row-major, and the step of each row.
@@ -50,7 +57,8 @@ struct Matrix {
 }
 
 impl Matrix {
-    fn new(weights: &[f32], ranges: &[f32], bits: u8) -> Self {
+    /// `ranges` are those of the master codes; the steps are made from `step_ranges`, none at 0 bits.
+    fn new(weights: &[f32], ranges: &[f32], step_ranges: &[f32], bits: u8) -> Self {
         let columns = weights.len() / ranges.len();
         let rows = weights.chunks_exact(columns).zip(ranges);
         let levels =
@@ -59,7 +67,7 @@ impl Matrix {
             bits,
             columns,
             levels: levels.collect(),
-            steps: ranges.iter().map(|&range| step(range, bits)).collect(),
+            steps: step_ranges.iter().map(|&range| step(range, bits)).collect(),
         }
     }
 
@@ -115,11 +123,9 @@ impl Simulation {
         // The format's own checks: what passes them has the lengths and numbers that the code below relies on.
         model.to_bundle()?;
         let mut first_channel = 0;
-        let mut layer = |FrozenLayer { weights, ranges, biases }: &FrozenLayer| {
-            let widths =
-                model.palette.widths().iter().map(|&bits| Matrix::new(weights, ranges, bits)).collect();
-            let layer = Layer { widths, biases: biases.clone(), first_channel };
-            first_channel += biases.len();
+        let mut layer = |frozen: &FrozenLayer| {
+            let layer = Layer::new(frozen, &model.palette, first_channel);
+            first_channel += frozen.ranges.len();
             layer
         };
         let blocks = model.blocks.iter().map(|block| Block {
@@ -130,7 +136,7 @@ impl Simulation {
         Ok(Self {
             shape: model.shape,
             palette: model.palette,
-            items: Matrix::new(&model.item_weights, &model.item_ranges, MASTER_BITS),
+            items: Matrix::new(&model.item_weights, &model.item_ranges, &model.item_ranges, MASTER_BITS),
             positions: model.positions.clone(),
             blocks: blocks.collect(),
             final_norm: model.final_norm.clone(),
@@ -220,16 +226,37 @@ impl Simulation {
 }
 
 impl Layer {
+    fn new(frozen: &FrozenLayer, palette: &Palette, first_channel: usize) -> Self {
+        let FrozenLayer { weights, ranges, width_ranges, biases } = frozen;
+        let widths = palette.widths();
+        let width = |(code, &bits): (usize, &u8)| {
+            let (step_ranges, biases) = match width_ranges {
+                None => (ranges.clone(), biases.clone()),
+                Some(width_ranges) => {
+                    let above_zero = widths.iter().filter(|&&bits| bits > 0).count();
+                    let step_ranges = match bits {
+                        0 => vec![],
+                        _ => column(width_ranges, above_zero, code + above_zero - widths.len()),
+                    };
+                    (step_ranges, column(biases, widths.len(), code))
+                }
+            };
+            Width { weights: Matrix::new(weights, ranges, &step_ranges, bits), biases }
+        };
+        Self { widths: widths.iter().enumerate().map(width).collect(), first_channel }
+    }
+
     /// `x` tokens x inputs; the result is tokens x outputs. `codes` are those of the whole plan.
     fn apply(&self, codes: &[u8], x: &[f32]) -> Vec<f32> {
-        let codes = &codes[self.first_channel..][..self.biases.len()];
-        let inputs = self.widths[0].columns;
+        let codes = &codes[self.first_channel..][..self.widths[0].biases.len()];
+        let inputs = self.widths[0].weights.columns;
         let mut a = vec![0; inputs];
         let mut y = Vec::with_capacity(x.len() / inputs * codes.len());
         for token in x.chunks_exact(inputs) {
             let scale = quantise_token(token, &mut a);
-            for (channel, (&code, &bias)) in codes.iter().zip(&self.biases).enumerate() {
-                let weights = &self.widths[usize::from(code)];
+            for (channel, &code) in codes.iter().enumerate() {
+                let Width { weights, biases } = &self.widths[usize::from(code)];
+                let bias = biases[channel];
                 y.push(match weights.bits {
                     0 => bias,
                     _ => channel_output(
@@ -243,6 +270,11 @@ impl Layer {
         }
         y
     }
+}
+
+/// Column `index` of a row-major matrix of that many columns.
+fn column(matrix: &[f32], columns: usize, index: usize) -> Vec<f32> {
+    matrix.iter().skip(index).step_by(columns).copied().collect()
 }
 
 /// Exact: the formats' sizes keep it within i32.

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::HEADER_LEN;
 use super::section::{BLOCK_SECTIONS, Norm, NormPart, Section};
-use crate::manifest::{Manifest, ManifestError, SasRecShape};
+use crate::manifest::{Manifest, ManifestError};
 use crate::wire;
 
 /// Sections start at multiples of this many bytes.
@@ -13,7 +13,7 @@ const ALIGNMENT: u32 = 16;
 /// Offsets of all sections. The blocks are alike, so one of them is written down.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Layout {
-    shape: SasRecShape,
+    manifest: Manifest,
     /// Offsets of item codes, item ranges, positions.
     head: [u32; 3],
     /// Offset of block 0 and, in a block, of each section.
@@ -26,7 +26,7 @@ pub(crate) struct Layout {
 }
 
 /// Hands out offsets; `None` once they leave 32 bits.
-struct Cursor<'a>(u32, &'a SasRecShape);
+struct Cursor<'a>(u32, &'a Manifest);
 
 impl Cursor<'_> {
     fn place(&mut self, section: Section) -> Option<u32> {
@@ -43,12 +43,12 @@ impl Layout {
     pub(crate) fn of(manifest: &Manifest) -> Result<Self, ManifestError> {
         manifest.validate_fields()?;
         let mut scratch = [0; wire::RECORD_MAX];
-        let record = wire::encode(manifest, &mut scratch).ok_or(ManifestError::TooLarge)?;
-        Self::at(HEADER_LEN + record.len(), manifest.shape()).ok_or(ManifestError::TooLarge)
+        let record = wire::encode(&manifest.record(), &mut scratch).ok_or(ManifestError::TooLarge)?;
+        Self::at(HEADER_LEN + record.len(), manifest).ok_or(ManifestError::TooLarge)
     }
 
-    fn at(start: usize, shape: &SasRecShape) -> Option<Self> {
-        let mut cursor = Cursor(u32::try_from(start).ok()?, shape);
+    fn at(start: usize, manifest: &Manifest) -> Option<Self> {
+        let mut cursor = Cursor(u32::try_from(start).ok()?, manifest);
         let mut head = [0; 3];
         for (offset, section) in
             head.iter_mut().zip([Section::ItemCodes, Section::ItemRanges, Section::Positions])
@@ -56,19 +56,19 @@ impl Layout {
             *offset = cursor.place(section)?;
         }
         let blocks = cursor.0.checked_next_multiple_of(ALIGNMENT)?;
-        let mut block = Cursor(0, shape);
+        let mut block = Cursor(0, manifest);
         let mut in_block = [0; BLOCK_SECTIONS];
         for (offset, section) in in_block.iter_mut().zip(Section::of_block(0)) {
             *offset = block.place(section)?;
         }
         let block_len = block.0.checked_next_multiple_of(ALIGNMENT)?;
-        cursor.0 = block_len.checked_mul(shape.blocks.into())?.checked_add(blocks)?;
+        cursor.0 = block_len.checked_mul(manifest.shape().blocks.into())?.checked_add(blocks)?;
         let mut tail = [0; 2];
         for (offset, part) in tail.iter_mut().zip([NormPart::Gamma, NormPart::Beta]) {
             *offset = cursor.place(Section::Norm(Norm::Final, part))?;
         }
         let total = cursor.0;
-        Some(Self { shape: *shape, head, blocks, in_block, block_len, tail, total })
+        Some(Self { manifest: *manifest, head, blocks, in_block, block_len, tail, total })
     }
 
     /// Length of the bundle in bytes.
@@ -79,8 +79,8 @@ impl Layout {
     /// Where the section lies, in bytes; `None` if the model has no such block.
     pub(crate) fn place(&self, section: Section) -> Option<Range<usize>> {
         let width = if section.holds_codes() { 1 } else { 4 };
-        let start = self.start(section.index(self.shape.blocks)?)? as usize;
-        let len = section.elements(&self.shape)? as usize * width;
+        let start = self.start(section.index(self.manifest.shape().blocks)?)? as usize;
+        let len = section.elements(&self.manifest)? as usize * width;
         Some(start..start + len)
     }
 
@@ -90,7 +90,7 @@ impl Layout {
             return self.head.get(index).copied();
         };
         let (block, position) = (index / BLOCK_SECTIONS, index % BLOCK_SECTIONS);
-        if block < usize::from(self.shape.blocks) {
+        if block < usize::from(self.manifest.shape().blocks) {
             Some(self.blocks + block as u32 * self.block_len + self.in_block[position])
         } else {
             self.tail.get(position).copied()
@@ -101,7 +101,8 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Activation, Architecture};
+    use crate::granularity::Granularity;
+    use crate::manifest::{Activation, Architecture, SasRecShape};
     use crate::palette::Palette;
 
     fn manifest(items: u32, dim: u16, blocks: u8) -> Manifest {
@@ -115,13 +116,15 @@ mod tests {
             activation: Activation::Gelu,
             norm_epsilon: 1e-5,
         });
-        Manifest { architecture, palette: Palette::DEFAULT }
+        Manifest { architecture, palette: Palette::DEFAULT, granularity: Granularity::PerChannel }
     }
 
     #[test]
     fn sections_follow_each_other_with_small_gaps() {
-        for (items, dim, blocks) in [(1, 1, 1), (7, 3, 2), (100, 16, 16)] {
-            let layout = Layout::of(&manifest(items, dim, blocks)).unwrap();
+        use Granularity::{PerChannel, PerWidth};
+        let sizes = [(1, 1, 1, PerChannel), (7, 3, 2, PerWidth), (100, 16, 16, PerChannel)];
+        for (items, dim, blocks, granularity) in sizes {
+            let layout = Layout::of(&Manifest { granularity, ..manifest(items, dim, blocks) }).unwrap();
             let mut end = 48;
             for section in Section::all(blocks) {
                 let place = layout.place(section).unwrap();

@@ -6,13 +6,15 @@ use core::ops::Range;
 use super::layout::Layout;
 use super::section::{LayerPart, Norm, NormPart, Section};
 use super::{FINGERPRINT, Fingerprint, Floats, HEADER_LEN, MAGIC, ModelId, VERSION};
-use crate::manifest::{Layer, Manifest, ManifestError};
+use crate::granularity::Granularity;
+use crate::manifest::{Layer, Manifest, ManifestError, Record};
 use crate::numerics::{RANGE_MAX, RANGE_MIN};
+use crate::palette::Palette;
 use crate::wire;
 
 /// A parsed bundle; borrows its bytes (a memory-mapped file, flash) and copies none.
 ///
-/// Accessors panic, like slices, when asked for a row, position or layer that the manifest does not have.
+/// Accessors panic, like slices, when asked for a row, position, layer or width that the manifest does not have.
 #[derive(Clone, Copy)]
 pub struct Bundle<'a> {
     bytes: &'a [u8],
@@ -57,17 +59,21 @@ impl<'a> Bundle<'a> {
         if total as usize != bytes.len() {
             return Err(BundleError::Length { stated: total, found: bytes.len() });
         }
-        if words[3] != [0; 4] {
+        let [granularity, reserved @ ..] = words[3];
+        if reserved != [0; 3] {
             return Err(BundleError::Reserved);
         }
+        let granularity = Granularity::from_byte(granularity).ok_or(BundleError::Granularity(granularity))?;
         let mut fingerprint = Fingerprint([0; 32]);
         fingerprint.0.copy_from_slice(&header[FINGERPRINT]);
 
         let record = rest.get(..manifest_len.into()).ok_or(BundleError::ManifestEncoding)?;
-        let (manifest, used) = wire::decode::<Manifest>(record).ok_or(BundleError::ManifestEncoding)?;
-        if used != record.len() {
+        let (record, used) = wire::decode::<Record>(record).ok_or(BundleError::ManifestEncoding)?;
+        if used != usize::from(manifest_len) {
             return Err(BundleError::ManifestEncoding);
         }
+        let Record { architecture, palette } = record;
+        let manifest = Manifest { architecture, palette, granularity };
         let layout = Layout::of(&manifest).map_err(BundleError::Manifest)?;
         if layout.total() != bytes.len() {
             return Err(BundleError::Sections { needed: layout.total(), found: bytes.len() });
@@ -145,6 +151,8 @@ impl<'a> Bundle<'a> {
             codes: self.codes(Section::Layer(layer.name, LayerPart::Codes)),
             ranges: self.floats(Section::Layer(layer.name, LayerPart::Ranges)),
             biases: self.floats(Section::Layer(layer.name, LayerPart::Biases)),
+            palette: self.manifest.palette,
+            granularity: self.manifest.granularity,
         }
     }
 
@@ -178,6 +186,8 @@ pub struct LayerView<'a> {
     codes: &'a [i8],
     ranges: Floats<'a>,
     biases: Floats<'a>,
+    palette: Palette,
+    granularity: Granularity,
 }
 
 impl<'a> LayerView<'a> {
@@ -196,14 +206,19 @@ impl<'a> LayerView<'a> {
         &self.codes[channel * self.layer.inputs..][..self.layer.inputs]
     }
 
-    /// Range of an output channel.
-    pub fn range(&self, channel: usize) -> f32 {
-        number(self.ranges, channel)
+    /// Range of an output channel at a width of the palette above 0 bits.
+    pub fn range(&self, channel: usize, bits: u8) -> f32 {
+        self.number(self.ranges, self.palette.widths_above_zero(), channel, bits)
     }
 
-    /// Bias of an output channel.
-    pub fn bias(&self, channel: usize) -> f32 {
-        number(self.biases, channel)
+    /// Bias of an output channel at a width of the palette.
+    pub fn bias(&self, channel: usize, bits: u8) -> f32 {
+        self.number(self.biases, self.palette.widths(), channel, bits)
+    }
+
+    fn number(&self, table: Floats<'_>, widths: &[u8], channel: usize, bits: u8) -> f32 {
+        let column = self.granularity.column(widths, bits).expect("the palette has this width");
+        number(table, channel * self.granularity.per_channel(widths) + column)
     }
 }
 
@@ -258,6 +273,9 @@ pub enum BundleError {
     /// A reserved field is not 0.
     #[error("the reserved header field is not 0")]
     Reserved,
+    /// The granularity is none that this code knows.
+    #[error("granularity {0}, this reader knows 0 (per channel) and 1 (per width)")]
+    Granularity(u8),
     /// The bytes are not those that the fingerprint was made of.
     #[error("the fingerprint does not match: the bundle is damaged")]
     Fingerprint,

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::manifest::{LayerKind, LayerName, SasRecShape};
+use crate::manifest::{LayerKind, LayerName, Manifest};
 
 /// A section of a bundle. Displays as `block0.query codes`, for example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,9 +48,9 @@ pub enum NormPart {
 pub enum LayerPart {
     /// Master codes, outputs x inputs, i8.
     Codes,
-    /// Range of each output channel, f32.
+    /// Ranges, outputs x [`Manifest::ranges_per_channel`], f32.
     Ranges,
-    /// Bias of each output channel, f32.
+    /// Biases, outputs x [`Manifest::biases_per_channel`], f32.
     Biases,
 }
 
@@ -117,19 +117,26 @@ impl Section {
     }
 
     /// How many elements the section has; `None` if 32 bits cannot say.
-    pub(crate) fn elements(self, shape: &SasRecShape) -> Option<u32> {
+    pub(crate) fn elements(self, manifest: &Manifest) -> Option<u32> {
+        let shape = manifest.shape();
         let (dim, inner) = (u32::from(shape.dim), u32::from(shape.inner));
         match self {
             Self::ItemCodes => shape.items.checked_mul(dim),
             Self::ItemRanges => Some(shape.items),
             Self::Positions => dim.checked_mul(shape.positions.into()),
             Self::Norm(..) => Some(dim),
-            Self::Layer(LayerName { kind, .. }, part) => match (kind, part) {
-                (LayerKind::Expand | LayerKind::Contract, LayerPart::Codes) => dim.checked_mul(inner),
-                (_, LayerPart::Codes) => dim.checked_mul(dim),
-                (LayerKind::Expand, _) => Some(inner),
-                _ => Some(dim),
-            },
+            Self::Layer(LayerName { kind, .. }, part) => {
+                let (inputs, outputs) = match kind {
+                    LayerKind::Expand => (dim, inner),
+                    LayerKind::Contract => (inner, dim),
+                    _ => (dim, dim),
+                };
+                outputs.checked_mul(match part {
+                    LayerPart::Codes => inputs,
+                    LayerPart::Ranges => manifest.ranges_per_channel() as u32,
+                    LayerPart::Biases => manifest.biases_per_channel() as u32,
+                })
+            }
         }
     }
 }

@@ -27,11 +27,12 @@ impl<'b> BundleWriter<'b> {
         out.fill(0);
         let (header, rest) = out.split_at_mut(HEADER_LEN);
         // Fits: the layout starts the sections behind it.
-        let manifest_len = wire::encode(manifest, rest).map_or(0, <[u8]>::len);
+        let manifest_len = wire::encode(&manifest.record(), rest).map_or(0, <[u8]>::len);
         header[..4].copy_from_slice(&MAGIC);
         header[4..6].copy_from_slice(&VERSION.to_le_bytes());
         header[6..8].copy_from_slice(&(manifest_len as u16).to_le_bytes());
         header[8..12].copy_from_slice(&(layout.total() as u32).to_le_bytes());
+        header[12] = manifest.granularity as u8;
         let blocks = manifest.shape().blocks;
         Ok(Self { bytes: out, blocks, layout, written: [0; _] })
     }

@@ -6,7 +6,7 @@
 use chord_plan::bundle::{LayerPart, NormPart, Section};
 use chord_plan::manifest::{Activation, Architecture, SasRecShape};
 use chord_plan::plan::{self, PlanHeader};
-use chord_plan::{Bundle, BundleWriter, Manifest, Palette};
+use chord_plan::{Bundle, BundleWriter, Granularity, Manifest, Palette};
 
 /// SplitMix64.
 pub struct Random(pub u64);
@@ -46,13 +46,15 @@ pub fn manifest(random: &mut Random) -> Manifest {
         activation: [Activation::Relu, Activation::Gelu][random.below(2)],
         norm_epsilon: 1e-5,
     };
-    sasrec(shape, palettes[random.below(palettes.len())])
+    let palette = palettes[random.below(palettes.len())];
+    let granularity = [Granularity::PerChannel, Granularity::PerWidth][random.below(2)];
+    Manifest { granularity, ..sasrec(shape, palette) }
 }
 
-/// A SASRec manifest.
+/// A SASRec manifest with one range and one bias per channel.
 pub fn sasrec(shape: SasRecShape, palette: [u8; 4]) -> Manifest {
     let palette = Palette::new(palette).expect("a palette of the tests is valid");
-    Manifest { architecture: Architecture::SasRec(shape), palette }
+    Manifest { architecture: Architecture::SasRec(shape), palette, granularity: Granularity::PerChannel }
 }
 
 /// A bundle with random weights.
@@ -91,7 +93,16 @@ pub fn section_lengths(manifest: &Manifest) -> Vec<(Section, usize)> {
         Section::Norm(..) => dim,
         Section::Layer(name, part) => {
             let layer = manifest.layers().find(|layer| layer.name == name).expect("a layer");
-            if part == LayerPart::Codes { layer.inputs * layer.outputs } else { layer.outputs }
+            let of_widths = |from: u8| match manifest.granularity {
+                Granularity::PerChannel => 1,
+                Granularity::PerWidth => manifest.palette.widths().iter().filter(|&&b| b >= from).count(),
+            };
+            let per_channel = match part {
+                LayerPart::Codes => layer.inputs,
+                LayerPart::Ranges => of_widths(2),
+                LayerPart::Biases => of_widths(0),
+            };
+            layer.outputs * per_channel
         }
     };
     Section::all(shape.blocks).map(|section| (section, len(section))).collect()

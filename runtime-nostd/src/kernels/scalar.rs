@@ -14,9 +14,9 @@ impl Linear for Scalar {
     fn layer(&self, tokens: Tokens<'_>, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
         let (inputs, outputs) = (layer.layer().inputs, layer.layer().outputs);
         for channel in 0..outputs {
-            let bias = layer.bias(channel);
             let column = out.iter_mut().skip(channel).step_by(outputs);
             let bits = widths.bits(channel);
+            let bias = layer.bias(channel, bits);
             let dot = match bits {
                 2 => dot::<2>,
                 4 => dot::<4>,
@@ -26,7 +26,7 @@ impl Linear for Scalar {
                     continue;
                 }
             };
-            let (codes, step) = (layer.codes(channel), step(layer.range(channel), bits));
+            let (codes, step) = (layer.codes(channel), step(layer.range(channel, bits), bits));
             let rows = tokens.codes.chunks_exact(inputs).zip(tokens.scales);
             for (y, (token, &scale)) in column.zip(rows) {
                 *y = channel_output(dot(token, codes), step, scale, bias);

@@ -61,10 +61,10 @@ fn linear(bundle: &Bundle<'_>, plan: &Plan<'_>, block: u8, kind: LayerKind, x: &
         let channel = |c| {
             let code = plan.code(view.layer().first_channel + c).unwrap();
             match bundle.manifest().palette.bits(code).unwrap() {
-                0 => view.bias(c),
+                0 => view.bias(c, 0),
                 bits => {
                     let t = n::dot_levels(&a, view.codes(c), bits);
-                    n::channel_output(t, n::step(view.range(c), bits), scale, view.bias(c))
+                    n::channel_output(t, n::step(view.range(c, bits), bits), scale, view.bias(c, bits))
                 }
             }
         };

@@ -1,10 +1,10 @@
 //! Writing the bundle (docs/format.md).
 
-use super::{FrozenLayer, FrozenModel, Norm};
+use super::{FrozenModel, Norm};
 use chord_plan::BundleWriter;
 use chord_plan::bundle::{self, LayerPart, NormPart, Section, WriteError};
-use chord_plan::manifest::ManifestError;
-use chord_plan::numerics::master_code;
+use chord_plan::manifest::{Layer, LayerName, ManifestError};
+use chord_plan::numerics::{RANGE_MAX, RANGE_MIN, master_code};
 use thiserror::Error;
 
 /// Why a model cannot be frozen.
@@ -32,6 +32,26 @@ pub enum FrozenError {
         /// Its value.
         weight: f32,
     },
+    /// A layer has another number of master ranges than channels.
+    #[error("{layer} has {expected} channels, got {found} ranges of master codes")]
+    MasterRanges {
+        /// The layer.
+        layer: LayerName,
+        /// Channels of the layer.
+        expected: usize,
+        /// Master ranges given.
+        found: usize,
+    },
+    /// A master range is not in 2^-64 ..= 2^64.
+    #[error("{layer}: range {range} of the master codes of channel {channel} is out of range")]
+    MasterRange {
+        /// The layer.
+        layer: LayerName,
+        /// Output channel.
+        channel: usize,
+        /// Its range.
+        range: f32,
+    },
 }
 
 impl FrozenModel {
@@ -48,21 +68,34 @@ impl FrozenModel {
         writer
             .codes(Section::ItemCodes, &codes(Section::ItemCodes, &self.item_weights, &self.item_ranges)?)?;
         writer.floats(Section::Positions, &self.positions)?;
-        let mut names = manifest.layers().map(|layer| layer.name);
+        let mut places = manifest.layers();
         for (index, block) in (0..).zip(&self.blocks) {
             write_norm(&mut writer, bundle::Norm::Attention(index), &block.norm1)?;
             write_norm(&mut writer, bundle::Norm::FeedForward(index), &block.norm2)?;
-            for (FrozenLayer { weights, ranges, biases }, name) in block.layers.iter().zip(names.by_ref()) {
-                let section = |part| Section::Layer(name, part);
-                writer.floats(section(LayerPart::Ranges), ranges)?;
-                let codes = codes(section(LayerPart::Codes), weights, ranges)?;
+            for (layer, place) in block.layers.iter().zip(places.by_ref()) {
+                let section = |part| Section::Layer(place.name, part);
+                writer.floats(section(LayerPart::Ranges), layer.device_ranges())?;
+                check_master_ranges(&place, &layer.ranges)?;
+                let codes = codes(section(LayerPart::Codes), &layer.weights, &layer.ranges)?;
                 writer.codes(section(LayerPart::Codes), &codes)?;
-                writer.floats(section(LayerPart::Biases), biases)?;
+                writer.floats(section(LayerPart::Biases), &layer.biases)?;
             }
         }
         write_norm(&mut writer, bundle::Norm::Final, &self.final_norm)?;
         writer.finish()?;
         Ok(bytes)
+    }
+}
+
+/// The writer sees only the ranges that devices read.
+fn check_master_ranges(place: &Layer, ranges: &[f32]) -> Result<(), FrozenError> {
+    let (layer, expected, found) = (place.name, place.outputs, ranges.len());
+    if found != expected {
+        return Err(FrozenError::MasterRanges { layer, expected, found });
+    }
+    match ranges.iter().position(|range| !(RANGE_MIN..=RANGE_MAX).contains(range)) {
+        Some(channel) => Err(FrozenError::MasterRange { layer, channel, range: ranges[channel] }),
+        None => Ok(()),
     }
 }
 
@@ -85,7 +118,8 @@ fn write_norm(writer: &mut BundleWriter, norm: bundle::Norm, from: &Norm) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frozen::examples::small;
+    use crate::frozen::FrozenLayer;
+    use crate::frozen::examples::{small, small_per_width};
     use chord_plan::Bundle;
 
     #[test]
@@ -100,8 +134,8 @@ mod tests {
             for (channel, row) in layer.weights.chunks(inputs).enumerate() {
                 let expected: Vec<i8> = row.iter().map(|&w| master_code(w, layer.ranges[channel])).collect();
                 assert_eq!(view.codes(channel), expected);
-                assert_eq!(view.range(channel), layer.ranges[channel]);
-                assert_eq!(view.bias(channel), layer.biases[channel]);
+                assert_eq!(view.range(channel, 4), layer.ranges[channel]);
+                assert_eq!(view.bias(channel, 0), layer.biases[channel]);
             }
         }
         assert!(
@@ -123,6 +157,22 @@ mod tests {
                 gamma.iter().eq(expected.gamma.iter().copied())
                     && beta.iter().eq(expected.beta.iter().copied())
             );
+        }
+    }
+
+    #[test]
+    fn each_width_has_its_range_and_bias_and_all_have_the_codes() {
+        let (shared, model) = (small().to_bundle().unwrap(), small_per_width());
+        let bytes = model.to_bundle().unwrap();
+        let (shared, bundle) = (Bundle::parse(&shared).unwrap(), Bundle::parse(&bytes).unwrap());
+        assert_eq!(*bundle.manifest(), model.manifest());
+        for (index, layer) in model.blocks[0].layers.iter().enumerate() {
+            let view = bundle.layer(index);
+            assert_eq!(view.all_codes(), shared.layer(index).all_codes());
+            let ranges = (0..layer.ranges.len()).flat_map(|c| [2, 4, 8].map(|bits| view.range(c, bits)));
+            assert!(ranges.eq(layer.width_ranges.clone().unwrap()));
+            let biases = (0..layer.ranges.len()).flat_map(|c| [0, 2, 4, 8].map(|bits| view.bias(c, bits)));
+            assert!(biases.eq(layer.biases.iter().copied()));
         }
     }
 
@@ -153,6 +203,29 @@ mod tests {
         ] as [(&dyn Fn(&mut FrozenModel), &str); 10]
         {
             let found = message(change);
+            assert!(found.contains(expected), "{expected:?} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn errors_of_ranges_per_width_name_the_layer() {
+        for (change, expected) in [
+            (
+                &|layer: &mut FrozenLayer| layer.ranges[2] = f32::NAN,
+                "block0.expand: range NaN of the master codes of channel 2 is out of range",
+            ),
+            (&|layer| layer.ranges.clear(), "block0.expand has 6 channels, got 0 ranges of master codes"),
+            (&|layer| layer.width_ranges = None, "block0.expand ranges has 18 elements, got 6"),
+            (
+                &|layer| layer.width_ranges.as_mut().unwrap()[7] = -1.0,
+                "block0.expand ranges: number 7 is out of range",
+            ),
+            (&|layer| layer.biases.truncate(18), "block0.expand biases has 24 elements, got 18"),
+        ] as [(&dyn Fn(&mut FrozenLayer), &str); 5]
+        {
+            let mut model = small_per_width();
+            change(&mut model.blocks[0].layers[4]);
+            let found = model.to_bundle().unwrap_err().to_string();
             assert!(found.contains(expected), "{expected:?} in {found:?}");
         }
     }

@@ -21,6 +21,7 @@ pub(crate) fn small() -> FrozenModel {
     let layer = |outputs: usize, inputs: usize| FrozenLayer {
         weights: wave(outputs * inputs),
         ranges: vec![1.0; outputs],
+        width_ranges: None,
         biases: wave(outputs),
     };
     let layers = [layer(4, 4), layer(4, 4), layer(4, 4), layer(4, 4), layer(6, 4), layer(4, 6)];
@@ -33,6 +34,17 @@ pub(crate) fn small() -> FrozenModel {
         blocks: vec![FrozenBlock { norm1: norm(), norm2: norm(), layers }],
         final_norm: norm(),
     }
+}
+
+/// [`small`] with ranges at 2, 4 and 8 bits and biases at 0, 2, 4 and 8 bits.
+pub(crate) fn small_per_width() -> FrozenModel {
+    let mut model = small();
+    for layer in &mut model.blocks[0].layers {
+        let outputs = layer.ranges.len();
+        layer.width_ranges = Some(wave(3 * outputs).iter().map(|w| 1.5 + w).collect());
+        layer.biases = wave(4 * outputs);
+    }
+    model
 }
 
 /// Numbers without a pattern that quantisation could share.

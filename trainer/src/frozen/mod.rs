@@ -11,7 +11,7 @@ pub use item_table::{quantised_item_table, range_of_row};
 pub use plan::encode_plan;
 
 use chord_plan::manifest::{Architecture, SasRecShape};
-use chord_plan::{Manifest, Palette};
+use chord_plan::{Granularity, Manifest, Palette};
 
 /// A SASRec backbone. All matrices are row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,10 +48,20 @@ pub struct FrozenBlock {
 pub struct FrozenLayer {
     /// [outputs, inputs].
     pub weights: Vec<f32>,
-    /// [outputs].
+    /// Ranges that the master codes are made with, [outputs].
     pub ranges: Vec<f32>,
-    /// [outputs].
+    /// The device's ranges at each width of the palette above 0 bits, narrowest first, [outputs, widths above 0 bits];
+    /// in all layers or in none. Without them the device has `ranges` at every width.
+    pub width_ranges: Option<Vec<f32>>,
+    /// [outputs]; with `width_ranges` at each width of the palette, narrowest first, [outputs, widths].
     pub biases: Vec<f32>,
+}
+
+impl FrozenLayer {
+    /// The ranges that a device reads, [outputs, ranges per channel].
+    pub fn device_ranges(&self) -> &[f32] {
+        self.width_ranges.as_deref().unwrap_or(&self.ranges)
+    }
 }
 
 /// Layer normalisation, [dim] each.
@@ -66,7 +76,16 @@ pub struct Norm {
 impl FrozenModel {
     /// The bundle's manifest.
     pub fn manifest(&self) -> Manifest {
-        Manifest { architecture: Architecture::SasRec(self.shape), palette: self.palette }
+        let architecture = Architecture::SasRec(self.shape);
+        Manifest { architecture, palette: self.palette, granularity: self.granularity() }
+    }
+
+    fn granularity(&self) -> Granularity {
+        let mut layers = self.blocks.iter().flat_map(|block| &block.layers);
+        match layers.any(|layer| layer.width_ranges.is_some()) {
+            true => Granularity::PerWidth,
+            false => Granularity::PerChannel,
+        }
     }
 
     /// Output channels of all quantised layers.

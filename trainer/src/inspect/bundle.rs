@@ -1,7 +1,8 @@
 use std::fmt::Write;
 
-use chord_plan::Bundle;
 use chord_plan::manifest::Activation;
+use chord_plan::numerics::MASTER_BITS;
+use chord_plan::{Bundle, Granularity};
 
 /// Describes a bundle; `bytes` is all of it.
 pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
@@ -33,6 +34,13 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
     let codes = list((0..widths.len()).map(|code| code.to_string()).collect());
     let bits = list(widths.iter().map(u8::to_string).collect());
     line(format!("palette           codes {codes} mean {bits} bits"));
+    line(format!(
+        "granularity       {}",
+        match manifest.granularity {
+            Granularity::PerChannel => "per channel: one range and one bias serve all widths",
+            Granularity::PerWidth => "per width: a range and a bias for each width of a channel",
+        }
+    ));
     let (channels, layers, weights) =
         (manifest.channels(), manifest.layer_count(), manifest.quantised_weights());
     line(format!("channels          {channels} in {layers} layers, {weights} weights"));
@@ -47,30 +55,40 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
         ("positions", 4 * usize::from(shape.positions) * dim),
         ("norms", 4 * (4 * usize::from(shape.blocks) + 2) * dim),
         ("layer codes", weights as usize),
-        ("layer ranges", 4 * channels),
-        ("layer biases", 4 * channels),
+        ("layer ranges", 4 * channels * manifest.ranges_per_channel()),
+        ("layer biases", 4 * channels * manifest.biases_per_channel()),
     ];
     let gaps = bytes.len() - parts.iter().map(|(_, len)| len).sum::<usize>();
     for (name, len) in parts.into_iter().chain([("gaps", gaps), ("total", bytes.len())]) {
         line(format!("{name:<20}{len:>10}"));
     }
 
-    line(format!("\n{:<16}{:>14}{:>12}{:>12}{:>12}", "ranges", "out x in", "min", "mean", "max"));
+    line(format!(
+        "\n{:<16}{:>14}{:>6}{:>12}{:>12}{:>12}",
+        "ranges", "out x in", "bits", "min", "mean", "max"
+    ));
     let item_ranges: Vec<f32> = (0..items).map(|row| bundle.item_range(row)).collect();
-    line(ranges("items", items, dim, &item_ranges));
+    line(ranges("items", [items, dim], "8", &item_ranges));
     for index in 0..layers {
         let view = bundle.layer(index);
         let layer = view.layer();
-        let channels: Vec<f32> = (0..layer.outputs).map(|channel| view.range(channel)).collect();
-        line(ranges(&layer.name.to_string(), layer.outputs, layer.inputs, &channels));
+        let at = |bits| (0..layer.outputs).map(|channel| view.range(channel, bits)).collect::<Vec<_>>();
+        let (name, size) = (layer.name.to_string(), [layer.outputs, layer.inputs]);
+        let widths = manifest.palette.widths_above_zero();
+        match manifest.granularity {
+            Granularity::PerChannel => line(ranges(&name, size, "all", &at(MASTER_BITS))),
+            Granularity::PerWidth => {
+                widths.iter().for_each(|&bits| line(ranges(&name, size, &bits.to_string(), &at(bits))));
+            }
+        }
     }
     text
 }
 
-fn ranges(name: &str, outputs: usize, inputs: usize, ranges: &[f32]) -> String {
+fn ranges(name: &str, [outputs, inputs]: [usize; 2], bits: &str, ranges: &[f32]) -> String {
     let min = ranges.iter().copied().fold(f32::INFINITY, f32::min);
     let max = ranges.iter().copied().fold(0.0, f32::max);
     let mean = ranges.iter().copied().map(f64::from).sum::<f64>() / ranges.len() as f64;
     let size = format!("{outputs} x {inputs}");
-    format!("{name:<16}{size:>14}{min:>12.4e}{mean:>12.4e}{max:>12.4e}")
+    format!("{name:<16}{size:>14}{bits:>6}{min:>12.4e}{mean:>12.4e}{max:>12.4e}")
 }

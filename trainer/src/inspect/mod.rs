@@ -63,7 +63,7 @@ pub fn describe(bytes: &[u8], model: Option<&[u8]>) -> Result<String, InspectErr
 mod tests {
     use super::*;
     use crate::frozen::encode_plan;
-    use crate::frozen::examples::small;
+    use crate::frozen::examples::{small, small_per_width};
 
     /// A bundle and a plan for it in which layer by layer all channels have code 0, 1, 2, 3, 0, 1.
     fn files() -> (Vec<u8>, Vec<u8>) {
@@ -89,8 +89,29 @@ mod tests {
             "3 items, 5 positions, dim 4, inner 6, 1 block, 2 heads",
             "codes 0, 1, 2, 3 mean 0, 2, 4, 8 bits",
             "26 in 6 layers, 112 weights",
-            &format!("{:<16}{:>14}", "block0.expand", "6 x 4"),
+            "granularity       per channel",
+            &format!("{:<20}{:>10}", "layer biases", 4 * 26),
+            &format!("{:<16}{:>14}{:>6}{:>12}", "block0.expand", "6 x 4", "all", "1.0000e0"),
             &format!("{:<20}{total:>10}", "total"),
+        ] {
+            assert!(text.contains(part), "{part:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_with_ranges_per_width() {
+        let mut model = small_per_width();
+        // Channels of the expanding layer at 2, 4 and 8 bits.
+        model.blocks[0].layers[4].width_ranges = Some([0.25, 0.5, 2.0].repeat(6));
+        let text = describe(&model.to_bundle().unwrap(), None).unwrap();
+        let line = |bits, range| format!("{:<16}{:>14}{bits:>6}{range:>12}", "block0.expand", "6 x 4");
+        for part in [
+            "granularity       per width",
+            &format!("{:<20}{:>10}", "layer ranges", 4 * 26 * 3),
+            &format!("{:<20}{:>10}", "layer biases", 4 * 26 * 4),
+            &line(2, "2.5000e-1"),
+            &line(4, "5.0000e-1"),
+            &line(8, "2.0000e0"),
         ] {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }
