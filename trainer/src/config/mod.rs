@@ -6,6 +6,6 @@ mod validate;
 
 pub use overlay::{ConfigError, DEFAULTS, load};
 pub use schema::{
-    BudgetConfig, Config, DataConfig, HypernetworkConfig, ModelConfig, ProfileConfig, QuantisationConfig,
-    Schedule, TrainConfig, UniformConfig,
+    BudgetConfig, ChooseBy, Config, DataConfig, HypernetworkConfig, ModelConfig, ProfileConfig,
+    QuantisationConfig, Schedule, TrainConfig, UniformConfig,
 };

@@ -197,6 +197,10 @@ pub struct TrainConfig {
     pub gate_temperature: f32,
     /// Epochs between validations.
     pub evaluate_every: usize,
+    /// Which validation is the best.
+    pub choose_by: ChooseBy,
+    /// Validations without a better one that end a stage; 0 is never.
+    pub patience: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
     /// Full precision.
@@ -208,6 +212,16 @@ pub struct TrainConfig {
     pub static_: Schedule,
     /// Personal plans.
     pub personal: Schedule,
+}
+
+/// Names of figures that choose among validations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChooseBy {
+    /// The highest NDCG over the whole ranking.
+    Ndcg,
+    /// The lowest cross-entropy of the held-out item.
+    CrossEntropy,
 }
 
 /// Length and step size of a stage.
