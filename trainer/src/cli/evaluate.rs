@@ -20,7 +20,7 @@ pub(super) struct Evaluate {
     #[arg(long, value_enum, default_value = "trainer")]
     engine: EngineName,
     /// Average bits per weight of mixed precision; the run's default if left out
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = super::budget::parse)]
     budget: Option<f32>,
     /// Which held-out item to rank
     #[arg(long, value_enum, default_value = "test")]
