@@ -8,6 +8,8 @@ use chord_trainer::evaluation::trainer_engine::TrainerEngine;
 use chord_trainer::freeze::freeze;
 use chord_trainer::frozen::encode_plan;
 use chord_trainer::model::chord::{Chord, Precision};
+use chord_trainer::model::quantised_linear::QuantisedLinear;
+use chord_trainer::tensor::{Backend, floats};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -31,6 +33,20 @@ fn rank_correlation_is_spearmans() {
     assert_eq!(rank_correlation(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
 }
 
+/// Scales and biases of widths, where there are any, away from neutral.
+fn spread(mut layer: QuantisedLinear<Backend>) -> QuantisedLinear<Backend> {
+    if let Some(own) = &mut layer.per_width {
+        let shape = own.bias.dims();
+        let wave = |step: f32| {
+            let values = (0..shape.iter().product()).map(|i: usize| (i as f32 * step).sin() * 0.3).collect();
+            floats(values, shape, &own.bias.device())
+        };
+        own.log_scale = own.log_scale.clone().map(|_| wave(1.0));
+        own.bias = own.bias.clone().map(|_| wave(0.7));
+    }
+    layer
+}
+
 #[test]
 fn integers_rank_as_fake_quantisation_does() {
     for seed in 0..12u64 {
@@ -39,8 +55,9 @@ fn integers_rank_as_fake_quantisation_does() {
         // Untrained embeddings this large give logits as spread as trained ones.
         config.model.embedding_std = 0.5;
         config.model.blocks = 1 + seed as u8 % 3;
+        config.quantisation.per_width = seed % 2 == 1;
         let model = Chord::new(&config, trained::ITEMS, &trained::device());
-        let backbone = model.backbone.map_layers(|layer| layer.initialise_ranges(2.4));
+        let backbone = model.backbone.map_layers(|layer| spread(layer.initialise_ranges(2.4)));
         let model = Chord { backbone, ..model };
 
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);

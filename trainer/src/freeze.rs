@@ -14,16 +14,17 @@ use chord_plan::Palette;
 /// If the device format has no such backbone yet.
 pub fn freeze(backbone: &Backbone<Backend>, config: &Config) -> Result<FrozenModel, FrozenError> {
     let Backbone::SasRec(backbone) = backbone else { return Err(FrozenError::Backbone { name: "Caser" }) };
+    let palette = palette(config);
     let dim = usize::from(backbone.shape().dim);
     let item_weights = to_host(backbone.items.val());
     let blocks = backbone.blocks.iter().map(|block| FrozenBlock {
         norm1: norm(&block.norm1),
         norm2: norm(&block.norm2),
-        layers: block.layers().map(layer),
+        layers: block.layers().map(|l| layer(l, palette)),
     });
     Ok(FrozenModel {
         shape: *backbone.shape(),
-        palette: palette(config),
+        palette,
         item_ranges: item_weights.chunks(dim).map(range_of_row).collect(),
         item_weights,
         positions: to_host(backbone.positions.val()),
@@ -39,14 +40,28 @@ pub fn palette(config: &Config) -> Palette {
     Palette::new(entries).expect("the configuration was validated")
 }
 
-fn layer(layer: &QuantisedLinear<Backend>) -> FrozenLayer {
-    FrozenLayer {
-        weights: to_host(layer.weight.val()),
-        // The tensor library's own exponential, so that device and training agree to the last bit.
-        ranges: to_host(layer.log_range.val().exp()),
-        width_ranges: None,
-        biases: to_host(layer.bias.val()),
+fn layer(layer: &QuantisedLinear<Backend>, palette: Palette) -> FrozenLayer {
+    // The tensor library's own exponential, so that device and training agree to the last bit.
+    let ranges = to_host(layer.log_range.val().exp());
+    let biases = to_host(layer.bias.val());
+    let weights = to_host(layer.weight.val());
+    let Some(own) = &layer.per_width else {
+        return FrozenLayer { weights, ranges, width_ranges: None, biases };
+    };
+    let outputs = ranges.len();
+    let (scales, offsets) = (to_host(own.log_scale.val().exp()), to_host(own.bias.val()));
+    let mut width_ranges = Vec::new();
+    let mut width_biases = Vec::new();
+    for channel in 0..outputs {
+        for &bits in palette.widths() {
+            let row = own.row(bits).expect("every width has a row");
+            width_biases.push(biases[channel] + offsets[row * outputs + channel]);
+            if bits > 0 {
+                width_ranges.push(ranges[channel] * scales[row * outputs + channel]);
+            }
+        }
     }
+    FrozenLayer { weights, ranges, width_ranges: Some(width_ranges), biases: width_biases }
 }
 
 fn norm(norm: &LayerNorm<Backend>) -> Norm {

@@ -1,81 +1,10 @@
 //! The `chord` command from the outside, on a small data set: the whole way through, interruption, bad input.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use tempfile::TempDir;
+mod desk;
 
-/// A folder with a data set of 60 users who walk round a ring of 40 items, each at a pace of their own.
-struct Desk {
-    folder: TempDir,
-}
-
-/// A model small enough for tests in debug builds.
-const SMALL: [&str; 12] = [
-    "model.dim=16",
-    "model.inner=16",
-    "model.window=8",
-    "profile.features=8",
-    "profile.hidden=8",
-    "train.batch=8",
-    "train.evaluate_every=1",
-    "train.checkpoint_every=1",
-    "train.uniform.widths=[4]",
-    "train.uniform.epochs=1",
-    "train.static.epochs=1",
-    "train.personal.epochs=1",
-];
-
-impl Desk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let lines = (0..60).map(|user| {
-            let items = (0..12).map(|t| format!(" i{}", (user * 7 + t * (1 + user % 3)) % 40));
-            format!("u{user}{}\n", items.collect::<String>())
-        });
-        std::fs::write(folder.path().join("ring.txt"), lines.collect::<String>()).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chord"));
-        command.args(args).current_dir(self.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn train_args<'a>(&self, run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-        let sets = ["data.source=ring.txt"].into_iter().chain(SMALL).chain(more.iter().copied());
-        ["train", "--run", run, "--device", "cpu"]
-            .into_iter()
-            .chain(sets.flat_map(|s| ["--set", s]))
-            .collect()
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// Runs a command that must succeed; its standard output.
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "chord {args:?}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// Runs a command that must be refused with exit code 2; what it said.
-    fn refused(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert_eq!(output.status.code(), Some(2), "chord {args:?}: {}", text(&output.stderr));
-        text(&output.stderr)
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use desk::Desk;
+use std::path::Path;
+use std::process::{Child, Command};
 
 /// The rows of `chord evaluate --json`, as (model, HR@10, NDCG@10).
 fn rows(json: &str) -> Vec<(String, f64, f64)> {

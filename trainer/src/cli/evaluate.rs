@@ -1,7 +1,7 @@
 //! `chord evaluate`
 
 use super::table::{self, EngineName};
-use crate::data::{LeaveOneOut, Split};
+use crate::data::Split;
 use crate::device::{self, DeviceName};
 use crate::evaluation::controls;
 use crate::evaluation::trainer_engine::TrainerEngine;
@@ -20,7 +20,7 @@ pub(super) struct Evaluate {
     #[arg(long, value_enum, default_value = "trainer")]
     engine: EngineName,
     /// Average bits per weight of mixed precision; the run's default if left out
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = super::budget::parse)]
     budget: Option<f32>,
     /// Which held-out item to rank
     #[arg(long, value_enum, default_value = "test")]
@@ -57,7 +57,7 @@ impl Evaluate {
             let items = data.items.len() as u32;
             let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
             let engine = TrainerEngine::new(&model, &run.config, Precision::Personal, budget);
-            let cases: Vec<_> = LeaveOneOut::new(&data.sequences).cases(split).collect();
+            let cases: Vec<_> = data.split(run.config.data.split())?.cases(split).collect();
             let comparisons = controls::compare(&engine, &cases, run.config.train.seed)?;
             match self.json {
                 true => println!("{}", serde_json::to_string_pretty(&comparisons)?),

@@ -1,5 +1,6 @@
 //! The `chord` command: one file for each subcommand, arguments parsed and checked before anything runs.
 
+mod budget;
 mod config;
 mod data;
 mod evaluate;
@@ -9,6 +10,7 @@ mod items;
 mod plan;
 mod quickstart;
 mod rerank;
+mod sweep;
 mod table;
 mod train;
 
@@ -30,6 +32,8 @@ enum Command {
     Quickstart(quickstart::Quickstart),
     /// Train a backbone, its baselines and the hypernetworks
     Train(train::Train),
+    /// Train every point of a grid of knobs, and compare
+    Sweep(sweep::Sweep),
     /// Hit rate, NDCG and cross-entropy of a run's models
     Evaluate(evaluate::Evaluate),
     /// Write the frozen model as a bundle for devices
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Quickstart(command) => command.run(),
         Command::Train(command) => command.run(),
+        Command::Sweep(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Plan(command) => command.run(),

@@ -27,7 +27,7 @@ pub(super) struct MakePlan {
     #[arg(long, group = "who", value_delimiter = ',')]
     history: Option<Vec<String>>,
     /// Average bits per weight; the run's default if left out
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = super::budget::parse)]
     budget: Option<f32>,
     /// Number of the plan: a device refuses one lower than the last it applied
     #[arg(long, default_value_t = 0)]

@@ -1,7 +1,7 @@
 //! The table of a run: one row for each model.
 
 use crate::config::Config;
-use crate::data::{Case, Dataset, LeaveOneOut, Split};
+use crate::data::{Case, Dataset, Split};
 use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::evaluation::{Report, runtime_engine};
 use crate::frozen::encode_plan;
@@ -54,8 +54,7 @@ pub(super) fn rows(
     budget: f32,
 ) -> anyhow::Result<Vec<Row>> {
     let config = &run.config;
-    let leave_one_out = LeaveOneOut::new(&data.sequences);
-    let cases: Vec<Case> = leave_one_out.cases(split).collect();
+    let cases: Vec<Case> = data.split(config.data.split())?.cases(split).collect();
     let mut rows = Vec::new();
     for precision in pipeline::stages(config) {
         let skipped = engine == EngineName::Runtime && precision == Precision::Fp32;

@@ -1,7 +1,6 @@
 //! `chord train`
 
 use crate::config;
-use crate::data::LeaveOneOut;
 use crate::device::{self, DeviceName};
 use crate::run::{Run, load_data};
 use crate::training::{interrupt, pipeline};
@@ -37,7 +36,7 @@ impl Train {
         } else {
             let config = config::load(self.config.as_deref(), &self.set)?;
             // Read before the folder appears, so that bad data leaves nothing behind.
-            load_data(&config)?;
+            load_data(&config)?.split(config.data.split())?;
             Run::create(&self.run, config)?
         };
         crate::logging::init(Some(&run.folder)).context("cannot open log.txt")?;
@@ -56,7 +55,7 @@ pub(super) fn train(run: &Run, device: &crate::tensor::Device) -> anyhow::Result
         data.items.len(),
         device::describe(device)
     );
-    let split = LeaveOneOut::new(&data.sequences);
+    let split = data.split(run.config.data.split())?;
     pipeline::train(&run.config, &split, data.items.len() as u32, device, &run.folder)?;
     info!("finished: {}", run.folder.display());
     Ok(())

@@ -6,7 +6,7 @@ mod validate;
 
 pub use overlay::{ConfigError, DEFAULTS, load};
 pub use schema::{
-    BackboneName, BudgetConfig, Config, DataConfig, FisherConfig, HypernetworkConfig, Learns, LossConfig,
-    LossName, MasksConfig, ModelConfig, PersonalConfig, ProfileConfig, QuantisationConfig, Schedule,
-    TrainConfig, UniformConfig,
+    BackboneName, BudgetConfig, ChooseBy, Config, DataConfig, FisherConfig, HypernetworkConfig, Learns,
+    LossConfig, LossName, MasksConfig, ModelConfig, PersonalConfig, ProfileConfig, QuantisationConfig,
+    Schedule, TrainConfig, UniformConfig,
 };

@@ -1,6 +1,6 @@
 //! The knobs. Their meaning and defaults stand in `configs/default.toml`, which is compiled in.
 
-use crate::data::Filters;
+use crate::data::{Filters, SplitRule};
 use crate::model::activation_quantiser::ActivationQuantiser;
 use chord_plan::manifest::Activation;
 use serde::{Deserialize, Serialize};
@@ -52,9 +52,35 @@ pub struct DataConfig {
     pub k_core: usize,
     /// Least interactions of a user.
     pub min_length: usize,
+    /// How interactions are held out.
+    pub split: SplitName,
+    /// Of a temporal split: share of interactions between the cuts.
+    pub validation_share: f64,
+    /// Of a temporal split: share of interactions after the second cut.
+    pub test_share: f64,
+}
+
+/// Names of split rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitName {
+    /// Each user's last two interactions are held out.
+    LeaveOneOut,
+    /// What comes after two points in time is held out.
+    Temporal,
 }
 
 impl DataConfig {
+    /// What is held out.
+    pub fn split(&self) -> SplitRule {
+        match self.split {
+            SplitName::LeaveOneOut => SplitRule::LeaveOneOut,
+            SplitName::Temporal => {
+                SplitRule::Temporal { validation_share: self.validation_share, test_share: self.test_share }
+            }
+        }
+    }
+
     /// Which interactions count.
     pub fn filters(&self) -> Filters {
         Filters { min_rating: self.min_rating, k_core: self.k_core, min_length: self.min_length }
@@ -202,6 +228,10 @@ pub struct TrainConfig {
     pub gate_temperature: f32,
     /// Epochs between validations.
     pub evaluate_every: usize,
+    /// Which validation is the best.
+    pub choose_by: ChooseBy,
+    /// Validations without a better one that end a stage; 0 is never.
+    pub patience: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
     /// What is minimised.
@@ -288,6 +318,16 @@ pub enum Learns {
     Widths,
     /// All of it.
     Everything,
+}
+
+/// Names of figures that choose among validations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChooseBy {
+    /// The highest NDCG over the whole ranking.
+    Ndcg,
+    /// The lowest cross-entropy of the held-out item.
+    CrossEntropy,
 }
 
 /// Length and step size of a stage.

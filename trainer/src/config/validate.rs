@@ -20,6 +20,13 @@ impl Config {
         check(d.min_rating.is_finite(), "data.min_rating", d.min_rating, "must be finite")?;
         check(d.k_core > 0, "data.k_core", d.k_core, "must be at least 1")?;
         check(d.min_length > 0, "data.min_length", d.min_length, "must be at least 1")?;
+        for (key, held_out) in
+            [("data.validation_share", d.validation_share), ("data.test_share", d.test_share)]
+        {
+            check(share(held_out), key, held_out, "must lie in 0..1")?;
+        }
+        let (both, expected) = (d.validation_share + d.test_share, "must leave a share for training");
+        check(both < 1.0, "data.validation_share + data.test_share", both, expected)?;
         let m = &self.model;
         check(m.dim > 0 && m.dim <= 4096, "model.dim", m.dim, "must lie in 1..=4096")?;
         check(m.inner > 0 && m.inner <= 16384, "model.inner", m.inner, "must lie in 1..=16384")?;

@@ -10,12 +10,12 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::ids::Ids;
-use super::{DataError, Dataset, Filters, LeftOut, LoadOptions, Sequences, load_with};
+use super::{DataError, Dataset, Filters, LeftOut, LoadOptions, Sequences, Times, load_with};
 use crate::atomic_file;
 
 const MAGIC: [u8; 8] = *b"CHORDDAT";
 /// Of the layout, and of what readers and filters make of a source: a change of either takes the next number.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const DIGEST_BYTES: usize = 32;
 /// Smaller sources are read in less than a second.
 const CACHED_FROM_BYTES: u64 = 16 << 20;
@@ -81,15 +81,18 @@ fn file_of(folder: &Path, name: &str, path: &Path, options: LoadOptions) -> Path
 fn encode(dataset: &Dataset, key: &str) -> Vec<u8> {
     let LeftOut { lines, rated_below, interactions, users, items } = dataset.left_out;
     let choices = dataset.sequences.interactions();
-    let mut bytes = Vec::with_capacity(4 * choices.len());
+    let times = dataset.times.as_deref().unwrap_or_default();
+    let mut bytes = Vec::with_capacity(4 * choices.len() + 8 * times.len());
     let word = |bytes: &mut Vec<u8>, value: usize| bytes.extend((value as u64).to_le_bytes());
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
-    let counts = [key.len(), dataset.users.len(), dataset.items.len(), choices.len(), dataset.tied];
+    let (users_in, items_in) = (dataset.users.len(), dataset.items.len());
+    let counts = [key.len(), users_in, items_in, choices.len(), times.len(), dataset.tied];
     for value in counts.into_iter().chain([lines, rated_below, interactions, users, items]) {
         word(&mut bytes, value);
     }
     dataset.sequences.iter().for_each(|sequence| word(&mut bytes, sequence.len()));
+    times.iter().for_each(|time| bytes.extend(time.to_le_bytes()));
     choices.iter().for_each(|item| bytes.extend(item.to_le_bytes()));
     bytes.extend(key.as_bytes());
     for id in dataset.users.iter().chain(&*dataset.items) {
@@ -123,28 +126,37 @@ fn decode(map: Arc<Mmap>, name: &str, key: &str) -> Result<Option<Dataset>, Stri
         return Ok(None);
     }
     let mut parse = || {
-        let mut counts = [0; 10];
+        let mut counts = [0; 11];
         for count in &mut counts {
             *count = rest.word()?;
         }
-        let [key_bytes, users, items, choices, tied, lines, rated_below, interactions, users_out, items_out] =
-            counts;
+        let [key_bytes, users, items, choices, timed, tied, left_out @ ..] = counts;
         let mut offsets = vec![0];
         for _ in 0..users {
             offsets.push(offsets.last()? + rest.word()?);
         }
-        let start = content.len() - rest.0.len();
-        let range = start..start + rest.take(choices.checked_mul(4)?)?.len();
+        let mut range = |count: usize, bytes: usize| {
+            let start = content.len() - rest.0.len();
+            Some(start..start + rest.take(count.checked_mul(bytes)?)?.len())
+        };
+        let times = Times::mapped(&map, range(timed, 8)?)?;
+        let range = range(choices, 4)?;
         if rest.take(key_bytes)? != key.as_bytes() {
             return Some(None);
         }
-        let sequences = Sequences::mapped(Arc::clone(&map), range, offsets)?;
+        let sequences = Sequences::mapped(&map, range, offsets)?;
+        let times = match timed {
+            0 => None,
+            _ => Some(times),
+        };
+        let fits = times.as_ref().is_none_or(|times| times.fit(&sequences));
         let (users, items) = (rest.ids(users)?, rest.ids(items)?);
         let known = sequences.interactions().iter().all(|&item| (item as usize) < items.len());
+        let [lines, rated_below, interactions, users_out, items_out] = left_out;
         let left_out = LeftOut { lines, rated_below, interactions, users: users_out, items: items_out };
-        (known && rest.0.is_empty()).then(|| {
-            Some(Dataset { name: name.to_owned(), users, items, titles: None, sequences, tied, left_out })
-        })
+        let name = name.to_owned();
+        (known && fits && rest.0.is_empty())
+            .then(|| Some(Dataset { name, users, items, titles: None, sequences, times, tied, left_out }))
     };
     parse().ok_or_else(|| "its parts do not fit together".to_owned())
 }
@@ -176,7 +188,8 @@ impl<'a> Rest<'a> {
 mod tests {
     use super::*;
 
-    /// Written by hand after `docs/data.md`: user `a` chose `y`, `x`; user `b` chose `y`; key `k`.
+    /// Written by hand after `docs/data.md`: user `a` chose `y`, `x`; user `b` chose `y`; at times -1, 3 and
+    /// 2.5; key `k`.
     const GOLDEN: &[u8] = include_bytes!("golden.chord-data");
 
     fn decoded(bytes: &[u8], key: &str) -> Result<Option<Dataset>, String> {
@@ -190,11 +203,12 @@ mod tests {
         let dataset = decoded(GOLDEN, "k").unwrap().unwrap();
         assert_eq!((dataset.users.join(" "), dataset.items.join(" ")), ("a b".to_owned(), "y x".to_owned()));
         assert_eq!(dataset.sequences.iter().collect::<Vec<_>>(), [&[0, 1][..], &[0]]);
+        assert_eq!(dataset.times.as_deref(), Some(&[-1.0, 3.0, 2.5][..]));
         let left_out = LeftOut { lines: 1, rated_below: 2, interactions: 3, users: 4, items: 5 };
         assert_eq!((dataset.tied, dataset.left_out), (2, left_out));
         assert_eq!(encode(&dataset, "k"), GOLDEN);
         assert_eq!(decoded(GOLDEN, "l"), Ok(None));
-        assert_eq!(GOLDEN.len(), 12 * 8 + 2 * 8 + 3 * 4 + 1 + 4 * 9 + DIGEST_BYTES);
+        assert_eq!(GOLDEN.len(), 13 * 8 + 2 * 8 + 3 * 8 + 3 * 4 + 1 + 4 * 9 + DIGEST_BYTES);
     }
 
     #[test]

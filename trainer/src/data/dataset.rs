@@ -2,10 +2,10 @@ use serde::Serialize;
 
 use super::filters::{Core, Filters};
 use super::ids::{Ids, Interner};
-use super::{DataError, Sequences};
+use super::{DataError, HeldOut, Sequences, SplitRule, Times};
 
 /// Users, items and what each user chose, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Short name, for reports and file names.
     pub name: String,
@@ -17,6 +17,8 @@ pub struct Dataset {
     pub titles: Option<Vec<String>>,
     /// Item rows by user row.
     pub sequences: Sequences,
+    /// When each interaction of `sequences` was; `None` if any lacks its timestamp.
+    pub times: Option<Times>,
     /// Interactions that share their timestamp with another of the same user, so that only the order of the file
     /// orders them.
     pub tied: usize,
@@ -50,6 +52,14 @@ impl Dataset {
     #[must_use]
     pub fn user_row(&self, raw: &str) -> Option<usize> {
         self.users.row(raw).map(|row| row as usize)
+    }
+
+    /// What is for training and what is held out.
+    ///
+    /// # Errors
+    /// A temporal split of data without timestamps; nothing to train on, or nobody to validate or to test on.
+    pub fn split(&self, rule: SplitRule) -> Result<HeldOut<'_>, DataError> {
+        HeldOut::of(self, rule)
     }
 
     /// What to call an item to a person: its title, else its raw id.
@@ -154,6 +164,8 @@ impl DatasetBuilder {
             .chunk_by(|a, b| a.user == b.user)
             .map(|user| user.iter().map(|interaction| interaction.item).collect::<Vec<_>>())
             .collect();
+        let times = interactions.iter().map(|interaction| interaction.timestamp);
+        let times = times.clone().all(|time| time != UNTIMED).then(|| times.collect());
         let left_out = LeftOut {
             lines: 0,
             rated_below: self.rated_below,
@@ -161,7 +173,7 @@ impl DatasetBuilder {
             users: counts.1 - users.len(),
             items: counts.2 - items.len(),
         };
-        Ok(Dataset { name: self.name, users, items, titles: None, sequences, tied, left_out })
+        Ok(Dataset { name: self.name, users, items, titles: None, sequences, times, tied, left_out })
     }
 }
 
@@ -190,6 +202,7 @@ mod tests {
         assert_eq!(*data.items, ["5", "10", "20", "30"]);
         assert_eq!(data.sequences.user(0), [3, 2, 1]);
         assert_eq!(data.sequences.user(1), [2, 3, 1, 0]);
+        assert_eq!(data.times.as_deref(), Some(&[0.0, 0.0, 9.0, 4.0, 5.0, 5.0, 5.0][..]));
         assert_eq!(data.tied, 5);
         assert_eq!((data.user_row("2"), data.item_row("20"), data.item_row("x")), (Some(1), Some(2), None));
         assert_eq!(data.item_name(3), "30");
@@ -200,7 +213,9 @@ mod tests {
         let data = dataset(&[("b", "y", None), ("a", "x", None), ("b", "x", None)], 1).unwrap();
         assert_eq!(*data.users, ["b", "a"]);
         assert_eq!(data.sequences.user(0), [0, 1]);
-        assert_eq!(data.tied, 0);
+        assert_eq!((data.tied, data.times), (0, None));
+        let partly = dataset(&[("b", "y", Some(1.0)), ("a", "x", None)], 1).unwrap();
+        assert_eq!(partly.times, None, "times are of all interactions or of none");
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Filters;
+use super::{Filters, Split};
 
 /// Why there is no data set.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,32 @@ pub enum DataError {
         path: PathBuf,
         /// The least rating.
         min_rating: f64,
+    },
+    /// A split by time was asked for, but there is none.
+    #[error(
+        "data set {name}: a temporal split needs timestamps of all interactions; use data.split = \"leave-one-out\""
+    )]
+    Untimed {
+        /// The data set.
+        name: String,
+    },
+    /// Everybody chose too little.
+    #[error("data set {name}: no user has two training interactions")]
+    NothingToTrain {
+        /// The data set.
+        name: String,
+    },
+    /// There is nobody to evaluate on.
+    #[error(
+        "data set {name}: no user has a {} target: leave-one-out needs three interactions of a user, a temporal split \
+         one before and one after the cut",
+        which.name()
+    )]
+    NobodyHeldOut {
+        /// The data set.
+        name: String,
+        /// What is missing.
+        which: Split,
     },
     /// None of the places that hold a public data set gave it.
     #[error("{name} could not be fetched{}", list(attempts))]

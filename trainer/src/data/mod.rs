@@ -1,6 +1,7 @@
 //! Interaction data: who chose what, in which order. The formats, the numbering of users and items and the cache are
 //! described in `docs/data.md`.
 
+mod block;
 mod cache;
 mod columns;
 mod dataset;
@@ -15,6 +16,7 @@ mod reviews;
 mod sequences;
 mod split;
 mod stats;
+mod times;
 
 use std::path::Path;
 
@@ -24,8 +26,9 @@ pub use error::{Attempt, DataError};
 pub use filters::Filters;
 pub use ids::Ids;
 pub use sequences::Sequences;
-pub use split::{Case, LeaveOneOut, MIN_EVALUATED, Split};
+pub use split::{Case, HeldOut, LeaveOneOut, MIN_EVALUATED, Split, SplitRule};
 pub use stats::{Stats, TopItem};
+pub use times::Times;
 
 /// How a data set is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

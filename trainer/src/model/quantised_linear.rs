@@ -30,6 +30,13 @@ pub struct PerWidth<B: BurnBackend> {
     pub(super) palette: Vec<u8>,
 }
 
+impl<B: BurnBackend> PerWidth<B> {
+    /// The row of a width.
+    pub fn row(&self, bits: u8) -> Option<usize> {
+        self.palette.iter().position(|&b| b == bits)
+    }
+}
+
 /// A layer at one width for all channels.
 #[derive(Clone)]
 pub struct AtWidth {
@@ -121,7 +128,7 @@ impl Linear {
         let master = ((plain.clone() + 1.0) * 128.0).floor().clamp(0.0, 255.0);
         let at = |bits: u8| {
             let own = self.per_width.as_ref().and_then(|own| {
-                let row = own.palette.iter().position(|&b| b == bits)?;
+                let row = own.row(bits)?;
                 Some((
                     own.log_scale.val().slice_dim(0, row..row + 1),
                     own.bias.val().slice_dim(0, row..row + 1),

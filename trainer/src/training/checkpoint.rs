@@ -27,6 +27,9 @@ pub struct Progress {
     pub positions: u64,
     /// Best validation figure so far and its epoch.
     pub best: Option<(f64, usize)>,
+    /// Validations since the best one.
+    #[serde(default)]
+    pub stale: usize,
 }
 
 /// Why a checkpoint cannot be read or written.
@@ -47,6 +50,24 @@ pub enum CheckpointError {
         path: PathBuf,
         /// What the reader said.
         source: safetensors::SafeTensorError,
+    },
+    /// It does not tell where training stands.
+    #[error("{path}: the progress it holds cannot be read ({source})")]
+    Progress {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        source: serde_json::Error,
+    },
+    /// It belongs to another stage.
+    #[error("{path}: a checkpoint of stage {found}, not of {expected}")]
+    Stage {
+        /// The file.
+        path: PathBuf,
+        /// As stored.
+        found: String,
+        /// As needed.
+        expected: String,
     },
     /// A tensor is missing.
     #[error("{path}: tensor `{name}` is missing")]
@@ -140,7 +161,8 @@ pub fn load<M: Module<Backend>>(
         return Err(error);
     }
     let metadata = header.metadata().clone().unwrap_or_default();
-    let progress = metadata.get(PROGRESS).and_then(|p| serde_json::from_str(p).ok());
+    let progress = metadata.get(PROGRESS).map(|p| serde_json::from_str(p)).transpose();
+    let progress = progress.map_err(|source| CheckpointError::Progress { path: path.to_owned(), source })?;
     let steps = metadata.get(STEPS).and_then(|s| s.parse().ok());
     let (Some(progress), Some(steps)) = (progress, steps) else { return Ok((module, None)) };
     let plain = burn::tensor::backend::DeviceOps::inner(device);

@@ -1,5 +1,6 @@
-//! Metrics as JSON lines, one for each epoch.
+//! Metrics of each epoch: as JSON lines, and as events for TensorBoard.
 
+use super::events::EventWriter;
 use super::stage::TrainingError;
 use crate::evaluation::Report;
 use serde::Serialize;
@@ -16,10 +17,34 @@ pub struct Record<'a> {
     pub epoch: usize,
     /// Mean training cross-entropy, in nats.
     pub loss: f64,
+    /// Of the last step.
+    pub learning_rate: f64,
     /// Of training, without validation.
     pub seconds: f64,
     /// On the validation items, when this epoch was validated.
     pub validation: Option<Report>,
+}
+
+impl Record<'_> {
+    /// Values by tag, for TensorBoard.
+    fn scalars(&self) -> Vec<(&'static str, f64)> {
+        let mut scalars = vec![
+            ("train/loss", self.loss),
+            ("train/learning_rate", self.learning_rate),
+            ("train/seconds_per_epoch", self.seconds),
+        ];
+        if let Some(v) = &self.validation {
+            scalars.extend([
+                ("validation/hr_5", v.hr5),
+                ("validation/hr_10", v.hr10),
+                ("validation/ndcg_5", v.ndcg5),
+                ("validation/ndcg_10", v.ndcg10),
+                ("validation/ndcg", v.ndcg),
+                ("validation/cross_entropy", v.cross_entropy),
+            ]);
+        }
+        scalars
+    }
 }
 
 impl std::fmt::Display for Record<'_> {
@@ -36,10 +61,13 @@ impl std::fmt::Display for Record<'_> {
     }
 }
 
-/// `metrics.jsonl` of a run folder.
+/// `metrics.jsonl` of a run folder, and `events/STAGE/` with TensorBoard's files.
 pub struct MetricsLog {
     path: PathBuf,
     file: File,
+    events: PathBuf,
+    /// Of the stage in progress, by its name.
+    writer: Option<(String, EventWriter)>,
 }
 
 impl MetricsLog {
@@ -51,16 +79,26 @@ impl MetricsLog {
         let path = run.join("metrics.jsonl");
         let file = File::options().create(true).append(true).open(&path);
         let file = file.map_err(|source| TrainingError::Io { path: path.clone(), source })?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, events: run.join("events"), writer: None })
     }
 
-    /// Writes one line.
+    /// Writes one epoch.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If a file cannot be written.
     pub fn append(&mut self, record: &Record) -> Result<(), TrainingError> {
         let line = serde_json::to_string(record).expect("plain data") + "\n";
         let written = self.file.write_all(line.as_bytes());
-        written.map_err(|source| TrainingError::Io { path: self.path.clone(), source })
+        written.map_err(|source| TrainingError::Io { path: self.path.clone(), source })?;
+        let folder = self.events.join(record.stage);
+        self.append_event(&folder, record).map_err(|source| TrainingError::Io { path: folder, source })
+    }
+
+    fn append_event(&mut self, folder: &Path, record: &Record) -> std::io::Result<()> {
+        let writer = match &mut self.writer {
+            Some((stage, writer)) if stage == record.stage => writer,
+            other => &mut other.insert((record.stage.to_owned(), EventWriter::create(folder)?)).1,
+        };
+        writer.scalars(record.epoch as u64, &record.scalars())
     }
 }

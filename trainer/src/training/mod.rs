@@ -3,6 +3,9 @@
 pub mod adam;
 pub mod batches;
 pub mod checkpoint;
+mod choice;
+pub mod device_memory;
+pub mod events;
 mod fisher;
 pub mod interrupt;
 pub mod loss;

@@ -3,6 +3,7 @@
 use super::adam::Adam;
 use super::batches;
 use super::checkpoint::{self, CheckpointError, Progress};
+use super::device_memory::within_memory;
 use super::fisher;
 use super::metrics_log::{MetricsLog, Record};
 use super::step::{StepContext, mix};
@@ -40,6 +41,19 @@ pub enum TrainingError {
         step: usize,
         /// Mean over the step.
         loss: f64,
+    },
+    /// The step does not fit the device.
+    #[error(
+        "stage {stage}: the device is out of memory ({said}); lower `train.batch`, now {batch}. The last checkpoint is \
+         whole, but a run keeps its configuration: start another one"
+    )]
+    OutOfMemory {
+        /// Name of the stage.
+        stage: String,
+        /// Windows in a step.
+        batch: usize,
+        /// By the backend.
+        said: String,
     },
     /// There is nothing to train on.
     #[error("no user has two training interactions")]
@@ -102,7 +116,7 @@ impl Stage<'_> {
         let allocator = allocator(self.config, precision, &Channels::of(&model.backbone));
         let Self { config, data, device, .. } = *self;
         let windows = config.train.fisher.windows;
-        let bar = progress::bar("fisher information", windows as u64);
+        let bar = progress::bar("fisher information", windows as u64, 0);
         let context = StepContext { config, data, precision, allocator: &allocator, device };
         let scores = fisher::log_scores(&context, &model, windows, mix(&[config.train.seed, 3]), &bar)?;
         bar.finish_and_clear();
@@ -138,6 +152,10 @@ impl Stage<'_> {
         {
             model = loaded;
             (adam, progress) = state;
+            if progress.stage != name {
+                let (found, expected) = (progress.stage, name);
+                return Err(CheckpointError::Stage { path: latest, found, expected }.into());
+            }
             info!("{name}: going on from epoch {}, step {}", progress.epoch + 1, progress.step);
         }
         model = model.learning(self.precision, self.config.train.personal.learns);
@@ -161,20 +179,31 @@ impl Stage<'_> {
             return Err(TrainingError::NoBatches);
         }
         let total = (schedule.epochs * steps_per_epoch).max(1);
-        let bar = progress::bar(&name, total as u64);
+        let rate = |number: usize| {
+            let warm = ((number + 1) as f64 / train.warm_up.max(1) as f64).min(1.0);
+            let decay = (1.0 - number as f64 / total as f64).max(0.02);
+            schedule.learning_rate * warm * decay
+        };
+        let bar =
+            progress::bar(&name, total as u64, (progress.epoch * steps_per_epoch + progress.step) as u64);
+        let mut validated = String::new();
         if schedule.epochs == 0 {
             checkpoint::save(&best, &model, None)?;
         }
         for epoch in progress.epoch..schedule.epochs {
+            if train.patience > 0 && progress.stale >= train.patience {
+                info!("{name}: stopped early, {} validations without a better one", progress.stale);
+                break;
+            }
             let began = Instant::now();
             let first = progress.step;
             for (step, batch) in epoch_batches(epoch).iter().enumerate().skip(first) {
                 let number = epoch * steps_per_epoch + step;
-                let warm = ((number + 1) as f64 / train.warm_up.max(1) as f64).min(1.0);
-                let decay = (1.0 - number as f64 / total as f64).max(0.02);
                 let seed = mix(&[stream, 2, number as u64]);
                 let (next, loss) =
-                    context.step(model, &mut adam, batch, seed, schedule.learning_rate * warm * decay)?;
+                    within_memory(|| context.step(model, &mut adam, batch, seed, rate(number))).map_err(
+                        |said| TrainingError::OutOfMemory { stage: name.clone(), batch: train.batch, said },
+                    )??;
                 model = next;
                 if !loss.sum.is_finite() {
                     let loss = loss.sum / loss.positions as f64;
@@ -189,7 +218,10 @@ impl Stage<'_> {
                 progress.positions += loss.positions as u64;
                 progress.step = step + 1;
                 bar.set_position(number as u64 + 1);
-                bar.set_message(format!("loss {:.4}", progress.loss_sum / progress.positions as f64));
+                bar.set_message(format!(
+                    "loss {:.4}{validated}",
+                    progress.loss_sum / progress.positions as f64
+                ));
                 let stop = interrupt::requested();
                 if stop || (number + 1).is_multiple_of(train.checkpoint_every) {
                     checkpoint::save(&latest, &model, Some((&adam, &progress)))?;
@@ -201,15 +233,20 @@ impl Stage<'_> {
             let loss = progress.loss_sum / progress.positions.max(1) as f64;
             let seconds = began.elapsed().as_secs_f64();
             let validation = self.validate(&model, epoch, schedule.epochs)?;
-            if let Some(report) = &validation
-                && progress.best.is_none_or(|(figure, _)| report.ndcg > figure)
-            {
-                progress.best = Some((report.ndcg, epoch + 1));
-                checkpoint::save(&best, &model, None)?;
+            if let Some(report) = &validation {
+                let figure = train.choose_by.figure(report);
+                if progress.best.is_none_or(|(best, _)| train.choose_by.better(figure, best)) {
+                    (progress.best, progress.stale) = (Some((figure, epoch + 1)), 0);
+                    checkpoint::save(&best, &model, None)?;
+                } else {
+                    progress.stale += 1;
+                }
+                validated = format!("  validation NDCG {:.4}  CE {:.4}", report.ndcg, report.cross_entropy);
             }
             progress = Progress { epoch: epoch + 1, step: 0, loss_sum: 0.0, positions: 0, ..progress };
             checkpoint::save(&latest, &model, Some((&adam, &progress)))?;
-            let record = Record { stage: &name, epoch: epoch + 1, loss, seconds, validation };
+            let learning_rate = rate((epoch + 1) * steps_per_epoch - 1);
+            let record = Record { stage: &name, epoch: epoch + 1, loss, learning_rate, seconds, validation };
             log.append(&record)?;
             info!("{record}");
         }

@@ -17,6 +17,7 @@ use burn::optim::GradientsParams;
 use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+use std::panic::resume_unwind;
 
 /// What stays the same over the steps of a stage.
 pub struct StepContext<'a> {
@@ -83,7 +84,7 @@ impl StepContext<'_> {
             std::thread::scope(|scope| {
                 let threads: Vec<_> =
                     (shards.iter().enumerate()).map(|s| scope.spawn(move || run(s))).collect();
-                threads.into_iter().map(|t| t.join().expect("a shard panicked")).collect()
+                threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
             })
         };
         let mut gradients = Vec::new();
