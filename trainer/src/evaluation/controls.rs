@@ -32,6 +32,16 @@ impl Control {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Static, Self::Mean, Self::Swapped, Self::Random];
 
+    /// Its name in ids.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Mean => "mean",
+            Self::Swapped => "swapped",
+            Self::Random => "random",
+        }
+    }
+
     /// A plan for each user, given all users' log-scores (at least one) and `own` plans.
     ///
     /// # Errors

@@ -6,15 +6,14 @@ use std::sync::LazyLock;
 
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// A bar over `steps` with the loss of the epoch so far and the time left. Hidden unless stderr is a terminal.
-pub fn bar(stage: &str, steps: u64) -> ProgressBar {
+/// A bar over `length` of `unit`s with a message and the time left. Hidden unless stderr is a terminal.
+pub fn bar(name: &str, length: u64, unit: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style =
-        ProgressStyle::with_template("{prefix:>9} {bar:32} {pos}/{len} steps  {per_sec}  left {eta}  {msg}")
-            .expect("the template is valid");
-    BARS.add(ProgressBar::new(steps).with_style(style).with_prefix(stage.to_owned()))
+    let template = format!("{{prefix:>9}} {{bar:32}} {{pos}}/{{len}} {unit}  {{per_sec}}  left {{eta}}  {{msg}}");
+    let style = ProgressStyle::with_template(&template).expect("the template is valid");
+    BARS.add(ProgressBar::new(length).with_style(style).with_prefix(name.to_owned()))
 }
 
 /// Standard error for log lines: bars step aside while one is written.

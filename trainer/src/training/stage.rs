@@ -144,7 +144,7 @@ impl Stage<'_> {
             return Err(TrainingError::NoBatches);
         }
         let total = (schedule.epochs * steps_per_epoch).max(1);
-        let bar = progress::bar(&name, total as u64);
+        let bar = progress::bar(&name, total as u64, "steps");
         if schedule.epochs == 0 {
             checkpoint::save(&best, &model, None)?;
         }
