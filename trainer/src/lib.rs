@@ -24,6 +24,7 @@ pub mod inspect;
 pub mod logging;
 pub mod model;
 pub mod provenance;
+pub mod results;
 pub mod run;
 pub mod simulation;
 pub mod tensor;

@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn the_processor_is_named_with_its_cores() {
-        let cpuinfo = "processor\t: 0\nmodel name\t: Fast (R) 1\n\nprocessor\t: 1\nmodel name\t: Fast (R) 1\n";
+        let cpuinfo =
+            "processor\t: 0\nmodel name\t: Fast (R) 1\n\nprocessor\t: 1\nmodel name\t: Fast (R) 1\n";
         assert_eq!(machine(cpuinfo), "Fast (R) 1, 2 cores");
         assert_eq!(machine(""), "unknown processor");
     }

@@ -6,6 +6,7 @@ mod evaluate;
 mod export;
 mod inspect;
 mod items;
+mod make_table;
 mod plan;
 mod quickstart;
 mod rerank;
@@ -32,6 +33,8 @@ enum Command {
     Train(train::Train),
     /// Hit rate, NDCG and cross-entropy of a run's models
     Evaluate(evaluate::Evaluate),
+    /// Tables, plots and a report of evaluated runs that differ only in their seed
+    Table(make_table::MakeTable),
     /// Write the frozen model as a bundle for devices
     Export(export::Export),
     /// Make one user's plan
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Quickstart(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Table(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Rerank(command) => command.run(),

@@ -1,8 +1,8 @@
 //! The table of a run: one row for each model.
 
 use crate::data::{Case, Dataset, LeaveOneOut, Split};
-use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::evaluation::cost::Cost;
+use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::evaluation::{Report, row, runtime_engine};
 use crate::hypernetwork::Channels;
 use crate::model::chord::Precision;
@@ -80,7 +80,13 @@ pub(super) fn rows(
             Precision::Personal => cost.plan_bytes(),
             _ => model_bytes,
         };
-        rows.push(Row { model: row::name(precision, budget), bits, model_bytes, update_bytes, report: Report::of(&outcomes)? });
+        rows.push(Row {
+            model: row::name(precision, budget),
+            bits,
+            model_bytes,
+            update_bytes,
+            report: Report::of(&outcomes)?,
+        });
     }
     ensure!(!rows.is_empty(), "{}: no stage of this run is finished", run.folder.display());
     Ok(rows)

@@ -64,14 +64,18 @@ impl Cost<'_> {
         let blocks = usize::from(self.config.model.blocks);
         let tokens = |layer: usize| {
             let earlier_read = [LayerKind::Key, LayerKind::Value].map(|kind| kind as usize);
-            match layer / LAYERS_PER_BLOCK + 1 == blocks && !earlier_read.contains(&(layer % LAYERS_PER_BLOCK)) {
+            match layer / LAYERS_PER_BLOCK + 1 == blocks
+                && !earlier_read.contains(&(layer % LAYERS_PER_BLOCK))
+            {
                 true => 1,
                 false => window,
             }
         };
         let mut first = 0;
         let mut layers = 0;
-        for (layer, (&outputs, &inputs)) in self.channels.outputs.iter().zip(&self.channels.inputs).enumerate() {
+        for (layer, (&outputs, &inputs)) in
+            self.channels.outputs.iter().zip(&self.channels.inputs).enumerate()
+        {
             let active = (first..first + outputs).filter(|&channel| kept(channel)).count() as u64;
             layers += active * inputs as u64 * tokens(layer);
             first += outputs;

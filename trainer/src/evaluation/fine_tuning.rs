@@ -213,7 +213,8 @@ mod tests {
     use crate::tensor::to_host;
 
     fn small() -> (Config, Device) {
-        let sets = ["model.dim=8", "model.inner=8", "model.window=4"].map(String::from);
+        let sets =
+            ["model.dim=8", "model.inner=8", "model.window=4", "model.embedding_std=0.5"].map(String::from);
         (config::load(None, &sets).unwrap(), Device::autodiff(Device::Flex(Default::default())))
     }
 
@@ -246,7 +247,8 @@ mod tests {
         let again = tuning.tune(&cases, &[1], 1e-2, &bar, outcome).unwrap();
         assert_eq!(again[0][0], found[0][0]);
         let mut adam = Adam::default();
-        let stepped = tuning.step(model.clone().learning(Precision::Fp32).backbone, &mut adam, &history, 1e-2);
+        let stepped =
+            tuning.step(model.clone().learning(Precision::Fp32).backbone, &mut adam, &history, 1e-2);
         assert_eq!(before, to_host(stepped.items.val()));
         assert_ne!(to_host(stepped.positions.val()), to_host(model.backbone.positions.val()));
     }

@@ -58,10 +58,12 @@ mod tests {
         let distinct: BTreeSet<u32> = found.iter().copied().collect();
         assert_eq!(distinct, (0..60).filter(|i| !own.contains(i)).collect());
         for &target in &own {
-            let above =
-                (0..60).filter(|&i| !own.contains(&i) && logits[i as usize] >= logits[target as usize]).count();
+            let above = (0..60)
+                .filter(|&i| !own.contains(&i) && logits[i as usize] >= logits[target as usize])
+                .count();
             assert_eq!(sampled_rank(&logits, target, &found), above as u32);
-            let others = own.iter().filter(|&&o| o != target && logits[o as usize] >= logits[target as usize]);
+            let others =
+                own.iter().filter(|&&o| o != target && logits[o as usize] >= logits[target as usize]);
             let full = outcome(0, &logits, target).unwrap().rank;
             assert_eq!(full, above as u32 + others.count() as u32);
         }

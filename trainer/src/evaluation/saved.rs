@@ -193,7 +193,8 @@ impl Reader<'_> {
     ) -> Result<Vec<T>, SavedError> {
         let view = self.stored.tensor(name).ok();
         let view = view.filter(|v| v.dtype() == dtype && length.is_none_or(|n| v.data().len() == 4 * n));
-        let view = view.ok_or_else(|| SavedError::Array { path: self.path.to_owned(), name: name.to_owned() })?;
+        let view =
+            view.ok_or_else(|| SavedError::Array { path: self.path.to_owned(), name: name.to_owned() })?;
         Ok(view.data().as_chunks::<4>().0.iter().map(|&bytes| element(bytes)).collect())
     }
 
@@ -274,8 +275,11 @@ impl Evaluation {
             let sampled = reader.integers(&name("sampled_rank"), n)?;
             let losses = reader.floats(&name("cross_entropy"), n)?;
             let measured = ranks.into_iter().zip(sampled).zip(losses);
-            let measured = measured
-                .map(|((rank, sampled_rank), cross_entropy)| Measured { rank, sampled_rank, cross_entropy });
+            let measured = measured.map(|((rank, sampled_rank), cross_entropy)| Measured {
+                rank,
+                sampled_rank,
+                cross_entropy,
+            });
             Ok(Outcomes { cases, measured: measured.collect() })
         });
         let outcomes = outcomes.collect::<Result<_, SavedError>>()?;

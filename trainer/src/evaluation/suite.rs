@@ -275,9 +275,8 @@ impl Suite<'_> {
 /// What plans cost: means over users.
 fn planned(engine: &TrainerEngine, plans: &[Allocation], cost: &Cost, budget: f32) -> Row {
     let allocator = engine.allocator();
-    let mean = |figure: &dyn Fn(&Allocation) -> f64| {
-        plans.iter().map(figure).sum::<f64>() / plans.len() as f64
-    };
+    let mean =
+        |figure: &dyn Fn(&Allocation) -> f64| plans.iter().map(figure).sum::<f64>() / plans.len() as f64;
     let bits = mean(&|plan| allocator.average_bits(&plan.codes));
     let macs = |plan: &Allocation| {
         cost.encode_macs(|channel| allocator.widths()[usize::from(plan.codes[channel])] > 0) as f64

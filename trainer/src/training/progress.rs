@@ -11,7 +11,8 @@ pub fn bar(name: &str, length: u64, unit: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = format!("{{prefix:>9}} {{bar:32}} {{pos}}/{{len}} {unit}  {{per_sec}}  left {{eta}}  {{msg}}");
+    let template =
+        format!("{{prefix:>9}} {{bar:32}} {{pos}}/{{len}} {unit}  {{per_sec}}  left {{eta}}  {{msg}}");
     let style = ProgressStyle::with_template(&template).expect("the template is valid");
     BARS.add(ProgressBar::new(length).with_style(style).with_prefix(name.to_owned()))
 }
