@@ -299,3 +299,66 @@ impl Evaluation {
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::row::Kind;
+
+    #[test]
+    fn what_is_saved_is_opened_and_damage_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = |id: &str| Row {
+            id: id.to_owned(),
+            name: format!("model {id}"),
+            kind: Kind::Uniform,
+            budget: Some(2.5),
+            bits: 2.25,
+            model_bytes: 7,
+            update_bytes: 5,
+            macs: 3.5,
+            adaptation_macs: 1.0,
+            adaptation_bytes: 2,
+        };
+        let measured = |rank| Measured { rank, sampled_rank: rank + 1, cross_entropy: 0.1 };
+        let maps = Maps {
+            users: vec!["u1".to_owned(), "u2".to_owned()],
+            layers: vec![LayerSize { name: "block0.query".to_owned(), channels: 2 }],
+            budget: 3.0,
+            deviations: vec![vec![0.5, -0.5], vec![-1.5, 1.5]],
+            bits: vec![vec![0, 8], vec![4, 2]],
+        };
+        let summary = Summary {
+            data: "fake".to_owned(),
+            users: 2,
+            items: 9,
+            split: Split::Validation,
+            negatives: 99,
+            score_macs: 4,
+            provenance: Provenance::here(),
+            fine_tuning: None,
+            maps: Some(maps),
+            rows: vec![row("all"), row("some")],
+        };
+        let outcomes = vec![
+            Outcomes { cases: None, measured: vec![measured(3), measured(8)] },
+            Outcomes { cases: Some(vec![1]), measured: vec![measured(0)] },
+        ];
+        let whole = Evaluation { summary, users: vec![10, 12], outcomes };
+        whole.save(folder.path()).unwrap();
+        assert_eq!(Evaluation::open(folder.path()).unwrap(), whole);
+
+        let mut short = whole.clone();
+        short.outcomes[0].measured.pop();
+        short.save(folder.path()).unwrap();
+        assert!(Evaluation::open(folder.path()).unwrap_err().to_string().contains("`all/rank`"));
+        whole.save(folder.path()).unwrap();
+        let path = arrays_path(folder.path());
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(Evaluation::open(folder.path()), Err(SavedError::Digest { .. })));
+        std::fs::write(super::path(folder.path()), "{}").unwrap();
+        assert!(matches!(Evaluation::open(folder.path()), Err(SavedError::Json { .. })));
+    }
+}

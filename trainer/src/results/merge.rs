@@ -329,7 +329,11 @@ pub(super) mod tests {
         assert!(matches!(Merged::open(&[]), Err(MergeError::NoRuns)));
         let torn = fake(&at("f"), &["train.seed=5"], 0);
         std::fs::copy(wider.join("evaluation.safetensors"), torn.join("evaluation.safetensors")).unwrap();
-        assert_eq!(Merged::open(&[torn.clone()]).map(|m| m.rows.len()).ok(), Some(4), "equal arrays fit");
+        assert_eq!(
+            Merged::open(std::slice::from_ref(&torn)).map(|m| m.rows.len()).ok(),
+            Some(4),
+            "equal arrays fit"
+        );
         std::fs::copy(twin.join("evaluation.safetensors"), torn.join("evaluation.safetensors")).unwrap();
         assert!(said(&[&torn]).contains("not the arrays"));
     }
