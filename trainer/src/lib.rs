@@ -3,9 +3,9 @@
 //!
 //! - [`data`]: interactions in, sequences out.
 //! - [`model`], [`hypernetwork`], [`allocator`]: the networks and the plan they lead to.
-//! - [`training`], [`evaluation`]: stages with checkpoints; metrics.
+//! - [`training`], [`evaluation`], [`results`]: stages with checkpoints; metrics; tables and plots of several runs.
 //! - [`freeze`], [`frozen`], [`simulation`]: the model that leaves for devices, and their arithmetic in plain view.
-//! - [`config`], [`run`], [`cli`]: knobs, run folders, the command.
+//! - [`config`], [`run`], [`provenance`], [`cli`]: knobs, run folders, where results come from, the command.
 
 // Deep generic types of the tensor library.
 #![recursion_limit = "256"]
@@ -23,6 +23,8 @@ pub mod hypernetwork;
 pub mod inspect;
 pub mod logging;
 pub mod model;
+pub mod provenance;
+pub mod results;
 pub mod run;
 pub mod simulation;
 pub mod tensor;

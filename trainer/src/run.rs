@@ -2,8 +2,12 @@
 
 use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, Dataset, LoadOptions, load_cached};
+use crate::provenance::Provenance;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// The file that says what a run was started by.
+const PROVENANCE: &str = "provenance.json";
 
 /// Why a run folder cannot be used.
 #[derive(Debug, Error)]
@@ -49,6 +53,10 @@ impl Run {
         if path.exists() {
             return Err(RunError::Exists(folder.to_owned()));
         }
+        let provenance = serde_json::to_string_pretty(&Provenance::here()).expect("plain data");
+        let origin = folder.join(PROVENANCE);
+        let written = crate::atomic_file::write(&origin, provenance.as_bytes());
+        written.map_err(|source| RunError::Io { path: origin, source })?;
         let text = toml::to_string(&config).expect("a configuration is plain data");
         let written = crate::atomic_file::write(&path, text.as_bytes());
         written.map_err(|source| RunError::Io { path, source })?;
@@ -65,6 +73,11 @@ impl Run {
             return Err(RunError::Missing(folder.to_owned()));
         }
         Ok(Self { folder: folder.to_owned(), config: config::load(Some(&path), &[])? })
+    }
+
+    /// What the run was started by; nothing for runs that did not record it.
+    pub fn provenance(&self) -> Option<Provenance> {
+        serde_json::from_slice(&std::fs::read(self.folder.join(PROVENANCE)).ok()?).ok()
     }
 
     /// Opens a run to go on with it under `config`, which must be its own.

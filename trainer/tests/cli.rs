@@ -102,6 +102,67 @@ fn from_interactions_to_a_ranking() {
     assert!(said.contains("out/u3.plan") && said.contains("the plan is for model"), "{said}");
 }
 
+/// Two seeds evaluated, saved and merged: the figures are those of `chord evaluate`, and every file is there.
+#[test]
+fn seeds_become_one_table() {
+    let desk = Desk::new();
+    let more = [
+        "train.fp32.epochs=2",
+        "budget.evaluate=[2.0, 3.0]",
+        "fine_tuning.users=10",
+        "fine_tuning.steps=[1, 2]",
+        "fine_tuning.learning_rates=[1e-3]",
+    ];
+    let seeds = ["train.seed=1", "train.seed=2"];
+    for (run, seed) in ["a", "b"].into_iter().zip(seeds) {
+        desk.ok(&desk.train_args(run, &[&more[..], &[seed]].concat()));
+        desk.ok(&["evaluate", "--run", run, "--save", "--device", "cpu"]);
+    }
+    let read = |path: &str| std::fs::read_to_string(desk.path(path)).unwrap();
+    let json = |path: &str| serde_json::from_str::<serde_json::Value>(&read(path)).unwrap();
+
+    desk.ok(&["table", "a", "--out", "one"]);
+    let table = json("one/table.json");
+    let row = |id: &str| table["rows"].as_array().unwrap().iter().find(|r| r["id"] == id).unwrap();
+    let evaluated = rows(&desk.ok(&["evaluate", "--run", "a", "--json", "--device", "cpu"]));
+    for (id, (model, hr10, ndcg10)) in ["fp32", "uniform4", "static@3", "personal@3"].iter().zip(&evaluated) {
+        assert_eq!(row(id)["name"], *model);
+        let mean = |figure: &str| row(id)["figures"][figure]["mean"].as_f64().unwrap();
+        assert!((mean("hr10") - hr10).abs() < 1e-12 && (mean("ndcg10") - ndcg10).abs() < 1e-12, "{id}");
+    }
+    assert_eq!(row("fine_tuned")["users"], 10);
+    assert!(row("fine_tuned")["adaptation_macs"].as_f64().unwrap() > 0.0);
+    let bits = row("personal@2")["bits"].as_f64().unwrap();
+    assert!(bits <= 2.0 && bits > 1.9, "bits that plans use: {bits}");
+    assert!(row("personal@2")["macs"].as_f64() <= row("fp32")["macs"].as_f64());
+
+    desk.ok(&["table", "a", "b", "--out", "both"]);
+    let both = json("both/table.json");
+    let seeds: Vec<_> = both["runs"].as_array().unwrap().iter().map(|r| r["seed"].as_u64()).collect();
+    assert_eq!(seeds, [Some(1), Some(2)]);
+    let benefits = |benefit: bool| {
+        let all = both["differences"].as_array().unwrap().iter();
+        all.filter(|d| d["benefit"] == benefit).map(|d| d["minus"].to_string()).collect::<String>()
+    };
+    assert!(benefits(false).contains("swapped") && !benefits(true).contains("swapped"));
+    assert_eq!(read("both/table.csv").lines().count(), 1 + both["rows"].as_array().unwrap().len());
+    let report = read("both/report.html");
+    for plot in ["ndcg10", "cross_entropy", "importance", "plans", "curves"] {
+        let svg = read(&format!("both/{plot}.svg"));
+        assert!(svg.starts_with("<svg") && report.contains(&svg), "{plot} is not in the report");
+    }
+    assert!(report.contains("seed 2") && read("both/config.toml").contains("[fine_tuning]"));
+    assert!(read("both/table.md").contains("no evidence of benefit"));
+
+    desk.ok(&desk.train_args("c", &[&more[..], &["train.seed=3", "profile.hidden=4"]].concat()));
+    let said = desk.refused(&["table", "a", "c", "--out", "none"]);
+    assert!(said.contains("evaluation.json"), "{said}");
+    desk.ok(&["evaluate", "--run", "c", "--save", "--device", "cpu"]);
+    let said = desk.refused(&["table", "a", "c", "--out", "none"]);
+    assert!(said.contains("`profile.hidden` differs"), "{said}");
+    assert!(!desk.path("none").exists());
+}
+
 #[test]
 fn bad_input_is_named_and_leaves_nothing_behind() {
     let desk = Desk::new();

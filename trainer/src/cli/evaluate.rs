@@ -3,11 +3,12 @@
 use super::table::{self, EngineName};
 use crate::data::Split;
 use crate::device::{self, DeviceName};
-use crate::evaluation::controls;
 use crate::evaluation::trainer_engine::TrainerEngine;
+use crate::evaluation::{controls, saved, suite};
 use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
 use crate::training::pipeline;
+use anyhow::ensure;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -28,6 +29,9 @@ pub(super) struct Evaluate {
     /// Compare each user's own plan with static, mean, swapped and random plans at the same bits
     #[arg(long, conflicts_with = "engine")]
     controls: bool,
+    /// Evaluate every stage, budget and control, and keep each user's outcomes in the run folder for `chord table`
+    #[arg(long, conflicts_with_all = ["engine", "budget", "controls", "json"])]
+    save: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -52,6 +56,14 @@ impl Evaluate {
             SplitName::Validation => Split::Validation,
             SplitName::Test => Split::Test,
         };
+        if self.save {
+            let evaluation =
+                suite::evaluate(&run, &data, &data.split(run.config.data.split())?, &device, split)?;
+            ensure!(!evaluation.outcomes.is_empty(), "{}: no stage is finished", run.folder.display());
+            evaluation.save(&run.folder)?;
+            println!("{}: {} rows", saved::path(&run.folder).display(), evaluation.outcomes.len());
+            return Ok(());
+        }
         let budget = self.budget.unwrap_or(run.config.budget.default);
         if self.controls {
             let items = data.items.len() as u32;

@@ -7,6 +7,7 @@ mod evaluate;
 mod export;
 mod inspect;
 mod items;
+mod make_table;
 mod plan;
 mod quickstart;
 mod rerank;
@@ -36,6 +37,8 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Hit rate, NDCG and cross-entropy of a run's models
     Evaluate(evaluate::Evaluate),
+    /// Tables, plots and a report of evaluated runs that differ only in their seed
+    Table(make_table::MakeTable),
     /// Write the frozen model as a bundle for devices
     Export(export::Export),
     /// Make one user's plan
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Sweep(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Table(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Rerank(command) => command.run(),

@@ -1,10 +1,9 @@
 //! The table of a run: one row for each model.
 
-use crate::config::Config;
 use crate::data::{Case, Dataset, Split};
+use crate::evaluation::cost::Cost;
 use crate::evaluation::trainer_engine::TrainerEngine;
-use crate::evaluation::{Report, runtime_engine};
-use crate::frozen::encode_plan;
+use crate::evaluation::{Report, row, runtime_engine};
 use crate::hypernetwork::Channels;
 use crate::model::chord::Precision;
 use crate::run::Run;
@@ -12,7 +11,6 @@ use crate::tensor::Device;
 use crate::training::pipeline;
 use crate::training::stage::finished;
 use anyhow::ensure;
-use chord_plan::bundle::ModelId;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -72,51 +70,25 @@ pub(super) fn rows(
             Precision::Uniform(bits) => f64::from(bits),
             _ => f64::from(budget),
         };
-        let sizes = Sizes { config, channels: &channels, items: data.items.len() as u64 };
+        let cost = Cost { config, channels: &channels, items: data.items.len() as u64 };
+        let model_bytes = match precision {
+            Precision::Fp32 => cost.full_precision_bytes(),
+            _ => cost.quantised_bytes(bits),
+        };
         let update_bytes = match precision {
-            Precision::Personal | Precision::PersonalMask => {
-                let codes = vec![0; channels.total()];
-                encode_plan(&codes, ModelId([0; 8]), 0, budget)?.len() as u64
-            }
-            _ => sizes.model_bytes(precision, bits),
+            Precision::Personal | Precision::PersonalMask => cost.plan_bytes(),
+            _ => model_bytes,
         };
-        let name = match precision {
-            Precision::Fp32 => "FP32".to_owned(),
-            Precision::Uniform(bits) => format!("uniform {bits} bits"),
-            Precision::Static => format!("static mixed at {budget}"),
-            Precision::Fisher => format!("Fisher mixed at {budget}"),
-            Precision::Personal => format!("CHORD at {budget}"),
-            Precision::StaticMask => format!("static mask at {budget}"),
-            Precision::PersonalMask => format!("masks at {budget}"),
-        };
-        let model_bytes = sizes.model_bytes(precision, bits);
-        rows.push(Row { model: name, bits, model_bytes, update_bytes, report: Report::of(&outcomes)? });
+        rows.push(Row {
+            model: row::name(precision, budget),
+            bits,
+            model_bytes,
+            update_bytes,
+            report: Report::of(&outcomes)?,
+        });
     }
     ensure!(!rows.is_empty(), "{}: no stage of this run is finished", run.folder.display());
     Ok(rows)
-}
-
-struct Sizes<'a> {
-    config: &'a Config,
-    channels: &'a Channels,
-    items: u64,
-}
-
-impl Sizes<'_> {
-    /// Bytes a device needs for the model: weights at `bits` each; with quantised weights also a range for each
-    /// channel and an item table at 8 bits with a range for each row; biases, positions and norms at 32 bits.
-    fn model_bytes(&self, precision: Precision, bits: f64) -> u64 {
-        let m = &self.config.model;
-        let (dim, blocks) = (u64::from(m.dim), u64::from(m.blocks));
-        let weights: u64 = self.channels.weights_per_channel().iter().map(|&n| u64::from(n)).sum();
-        let channels = self.channels.total() as u64;
-        let plain = 4 * (channels + u64::from(m.window) * dim + (4 * blocks + 2) * dim);
-        let table = match precision {
-            Precision::Fp32 => 4 * self.items * dim,
-            _ => self.items * (dim + 4) + 4 * channels,
-        };
-        plain + table + (weights as f64 * bits / 8.0).ceil() as u64
-    }
 }
 
 /// The rows as text, Markdown style.

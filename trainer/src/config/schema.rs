@@ -21,6 +21,8 @@ pub struct Config {
     pub quantisation: QuantisationConfig,
     /// Bit budgets.
     pub budget: BudgetConfig,
+    /// The per-user baseline of evaluations.
+    pub fine_tuning: FineTuningConfig,
     /// Optimisation.
     pub train: TrainConfig,
 }
@@ -206,6 +208,20 @@ pub struct BudgetConfig {
     pub lowest: f32,
     /// Greatest budget drawn in training.
     pub highest: f32,
+    /// Budgets of the rows of a saved evaluation.
+    pub evaluate: Vec<f32>,
+}
+
+/// `[fine_tuning]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FineTuningConfig {
+    /// Users that are fine-tuned; 0 leaves the baseline out.
+    pub users: usize,
+    /// Numbers of steps to choose from, increasing.
+    pub steps: Vec<usize>,
+    /// Learning rates to choose from.
+    pub learning_rates: Vec<f64>,
 }
 
 /// `[train]`

@@ -91,6 +91,25 @@ impl Config {
             b.fixed_share,
             "must lie in 0..=1",
         )?;
+        check(
+            b.evaluate.iter().all(|b| (narrowest..=8.0).contains(b)) && b.evaluate.is_sorted_by(|a, b| a < b),
+            "budget.evaluate",
+            &b.evaluate,
+            "must increase and lie between the palette's narrowest width and 8",
+        )?;
+        let f = &self.fine_tuning;
+        check(
+            f.steps.is_sorted_by(|a, b| a < b) && f.steps.first().is_some_and(|&s| s > 0),
+            "fine_tuning.steps",
+            &f.steps,
+            "must be increasing counts from 1",
+        )?;
+        check(
+            !f.learning_rates.is_empty() && f.learning_rates.iter().all(|&r| positive(r)),
+            "fine_tuning.learning_rates",
+            &f.learning_rates,
+            "must be rates above 0",
+        )?;
         let t = &self.train;
         check(positive(t.clip.into()), "train.clip", t.clip, "must be above 0")?;
         check(

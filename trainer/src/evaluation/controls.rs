@@ -8,13 +8,14 @@ use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, Outcome, ndcg};
 use crate::allocator::{Allocation, RateDistortion};
 use crate::data::Case;
+use crate::training::step::mix;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a user's own plan is compared with, at the same budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Control {
     /// The plan of the scores all users share.
@@ -30,6 +31,36 @@ pub enum Control {
 impl Control {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Static, Self::Mean, Self::Swapped, Self::Random];
+
+    /// Its name in ids.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Mean => "mean",
+            Self::Swapped => "swapped",
+            Self::Random => "random",
+        }
+    }
+
+    /// A plan for each user, given all users' log-scores (at least one) and `own` plans.
+    ///
+    /// # Errors
+    /// As [`TrainerEngine::allocate`].
+    pub fn plans(
+        self,
+        engine: &TrainerEngine,
+        scores: &[Vec<f32>],
+        own: &[Allocation],
+        seed: u64,
+    ) -> Result<Vec<Allocation>, EvaluationError> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(mix(&[seed, self as u64]));
+        Ok(match self {
+            Self::Static => vec![engine.shared_plan()?; own.len()],
+            Self::Mean => vec![engine.allocate(&mean_scores(scores))?; own.len()],
+            Self::Swapped => swapped(own, &mut rng),
+            Self::Random => own.iter().map(|plan| shuffled(plan, engine.allocator(), &mut rng)).collect(),
+        })
+    }
 }
 
 impl std::fmt::Display for Control {
@@ -74,14 +105,8 @@ pub fn compare(
     let scores = engine.log_scores(&histories);
     let own = scores.iter().map(|s| engine.allocate(s)).collect::<Result<Vec<_>, _>>()?;
     let own_outcomes = engine.evaluate_under(cases, &own)?;
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let compare = |control| {
-        let plans = match control {
-            Control::Static => vec![engine.shared_plan()?; cases.len()],
-            Control::Mean => vec![engine.allocate(&mean(&scores))?; cases.len()],
-            Control::Swapped => swapped(&own, &mut rng),
-            Control::Random => own.iter().map(|plan| shuffled(plan, engine.allocator(), &mut rng)).collect(),
-        };
+    let compare = |control: Control| {
+        let plans = control.plans(engine, &scores, &own, seed)?;
         Ok(Comparison::new(control, &own_outcomes, &engine.evaluate_under(cases, &plans)?))
     };
     Control::ALL.into_iter().map(compare).collect()
@@ -103,7 +128,8 @@ impl Comparison {
     }
 }
 
-fn mean(scores: &[Vec<f32>]) -> Vec<f32> {
+/// The users' mean log-score of each channel.
+pub(super) fn mean_scores(scores: &[Vec<f32>]) -> Vec<f32> {
     let mut sum = vec![0.0f64; scores[0].len()];
     for row in scores {
         sum.iter_mut().zip(row).for_each(|(sum, &s)| *sum += f64::from(s));

@@ -2,11 +2,17 @@
 
 pub mod bootstrap;
 pub mod controls;
+pub mod cost;
+pub mod fine_tuning;
 mod hit_rate;
 mod ndcg;
 mod ranking;
 mod report;
+pub mod row;
 pub mod runtime_engine;
+pub mod sampled;
+pub mod saved;
+pub mod suite;
 pub mod trainer_engine;
 
 pub use hit_rate::hit_rate;

@@ -11,9 +11,12 @@ use crate::model::chord::{Chord, Precision, allocator};
 use crate::model::dropout::Dropout;
 use crate::model::mixed_precision::PaletteSteps;
 use crate::model::profile::Histories;
+use crate::model::quantised_linear::LayerWeights;
 use crate::model::sasrec::{Pass, Sequences};
 use crate::tensor::{Backend, Tensor, floats, to_host};
 use burn::module::AutodiffModule;
+use indicatif::ProgressBar;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Users in one forward pass.
 const BATCH: usize = 256;
@@ -27,6 +30,15 @@ pub struct TrainerEngine<'a> {
     allocator: RateDistortion,
     /// The output layer as the device holds it, [items, dim].
     items: Tensor<2>,
+    weights: Weights,
+}
+
+/// What every forward pass starts from, quantised once.
+enum Weights {
+    /// The same for all users.
+    Fixed(Vec<LayerWeights>),
+    /// To be selected from by plans.
+    Palette(PaletteSteps),
 }
 
 impl<'a> TrainerEngine<'a> {
@@ -42,7 +54,16 @@ impl<'a> TrainerEngine<'a> {
         }
         let items = model.backbone.items().val();
         let allocator = allocator(config, precision, &Channels::of(&model.backbone));
-        Self { config, model, precision, budget, allocator, items }
+        let weights = match model.fixed_weights(precision) {
+            Some(weights) => Weights::Fixed(weights),
+            None => Weights::Palette(PaletteSteps::new(&model.backbone, precision.palette(config))),
+        };
+        Self { config, model, precision, budget, allocator, items, weights }
+    }
+
+    /// The same model within another budget, in average bits per weight.
+    pub fn at(self, budget: f32) -> Self {
+        Self { budget, ..self }
     }
 
     /// The allocator of the configuration and the backbone.
@@ -103,11 +124,10 @@ impl<'a> TrainerEngine<'a> {
         let recent: Vec<&[u32]> = histories.iter().map(|h| &h[h.len().saturating_sub(window)..]).collect();
         let sequences = Sequences::new(&recent, &device);
         let activations = self.precision.activations(self.config);
-        let weights = match self.model.fixed_weights(self.precision) {
-            Some(weights) => weights,
-            None => {
-                let widths = self.precision.palette(self.config);
-                let palette = PaletteSteps::new(&self.model.backbone, widths);
+        let selected;
+        let weights = match &self.weights {
+            Weights::Fixed(weights) => weights,
+            Weights::Palette(palette) => {
                 let shared;
                 let plans = match plans {
                     Some(plans) => plans,
@@ -116,11 +136,12 @@ impl<'a> TrainerEngine<'a> {
                         &shared
                     }
                 };
-                palette.select(&hard_gates(plans, widths.len() - 1, &device))
+                selected = palette.select(&hard_gates(plans, self.allocator.thresholds().len(), &device));
+                &selected
             }
         };
         let mut dropout = Dropout::off();
-        let mut pass = Pass { weights: &weights, activations, dropout: &mut dropout, rate: 0.0 };
+        let mut pass = Pass { weights, activations, dropout: &mut dropout, rate: 0.0 };
         let hidden = self.model.backbone.hidden(&sequences, &mut pass);
         let [batch, tokens, dim] = hidden.dims();
         let last = hidden.slice([0..batch, tokens - 1..tokens]).reshape([batch, dim]);
@@ -157,15 +178,48 @@ impl<'a> TrainerEngine<'a> {
     }
 
     fn rank(&self, cases: &[Case], plans: Option<&[Allocation]>) -> Result<Vec<Outcome>, EvaluationError> {
-        let mut outcomes = Vec::with_capacity(cases.len());
-        for (index, batch) in cases.chunks(BATCH).enumerate() {
+        self.judge(cases, plans, &ProgressBar::hidden(), |_, case, logits| {
+            outcome(case.user, logits, case.target)
+        })
+    }
+
+    /// What `judge` makes of every case (its index, itself and the logits of all items), under a plan for each case
+    /// or, without `plans`, under the shared one. No more logits are held than of 256 cases for each core; `bar`
+    /// moves on by cases.
+    ///
+    /// # Errors
+    /// What `judge` refuses; if a plan cannot be made.
+    pub fn judge<T: Send>(
+        &self,
+        cases: &[Case],
+        plans: Option<&[Allocation]>,
+        bar: &ProgressBar,
+        judge: impl Fn(usize, &Case, &[f32]) -> Result<T, EvaluationError> + Sync,
+    ) -> Result<Vec<T>, EvaluationError> {
+        let batches = cases.len().div_ceil(BATCH);
+        let of_batch = |number: usize| {
+            let first = number * BATCH;
+            let batch = &cases[first..cases.len().min(first + BATCH)];
             let histories: Vec<&[u32]> = batch.iter().map(|c| c.history).collect();
-            let plans = plans.map(|plans| &plans[index * BATCH..][..batch.len()]);
-            for (case, logits) in batch.iter().zip(&self.logits(&histories, plans)?) {
-                outcomes.push(outcome(case.user, logits, case.target)?);
-            }
-        }
-        Ok(outcomes)
+            let logits = self.logits(&histories, plans.map(|plans| &plans[first..][..batch.len()]))?;
+            let judged = batch.iter().zip(&logits).enumerate().map(|(i, (c, l))| judge(first + i, c, l));
+            let judged: Vec<T> = judged.collect::<Result<_, _>>()?;
+            bar.inc(batch.len() as u64);
+            Ok((number, judged))
+        };
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            numbers.take_while(|&number| number < batches).map(of_batch).collect::<Vec<_>>()
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(batches);
+        let mut judged = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+            let done = threads.into_iter().flat_map(|t| t.join().expect("a batch of cases panicked"));
+            done.collect::<Result<Vec<_>, EvaluationError>>()
+        })?;
+        judged.sort_unstable_by_key(|(number, _)| *number);
+        Ok(judged.into_iter().flat_map(|(_, judged)| judged).collect())
     }
 }
 

@@ -42,12 +42,23 @@ impl<B: BurnBackend> Backbone<B> {
         }
     }
 
-    /// With other item embeddings.
-    pub fn with_items(mut self, items: burn::Tensor<B, 2>) -> Self {
-        let slot = match &mut self {
+    /// With item embeddings that take no part in backpropagation.
+    pub fn with_frozen_items(mut self) -> Self {
+        let slot = self.items_mut();
+        *slot = slot.clone().set_require_grad(false);
+        self
+    }
+
+    fn items_mut(&mut self) -> &mut Param<burn::Tensor<B, 2>> {
+        match self {
             Self::SasRec(model) => &mut model.items,
             Self::Caser(model) => &mut model.items,
-        };
+        }
+    }
+
+    /// With other item embeddings.
+    pub fn with_items(mut self, items: burn::Tensor<B, 2>) -> Self {
+        let slot = self.items_mut();
         *slot = slot.clone().map(|_| items);
         self
     }

@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// A bar over `steps`, of which `done` are, with steps per second, the time left and a message. Hidden unless stderr
-/// is a terminal.
-pub fn bar(stage: &str, steps: u64, done: u64) -> ProgressBar {
+/// A bar over `length` of `unit`s, of which `done` are, with their speed, the time left and a message. Hidden unless
+/// stderr is a terminal.
+pub fn bar(name: &str, length: u64, done: u64, unit: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style =
-        ProgressStyle::with_template("{prefix:>9} {bar:32} {pos}/{len} steps  {per_sec}  left {eta}  {msg}")
-            .expect("the template is valid");
-    let bar = BARS.add(ProgressBar::new(steps).with_style(style).with_prefix(stage.to_owned()));
+    let template =
+        format!("{{prefix:>9}} {{bar:32}} {{pos}}/{{len}} {unit}  {{per_sec}}  left {{eta}}  {{msg}}");
+    let style = ProgressStyle::with_template(&template).expect("the template is valid");
+    let bar = BARS.add(ProgressBar::new(length).with_style(style).with_prefix(name.to_owned()));
     bar.set_position(done);
     // Steps of an earlier process say nothing about the speed of this one.
     bar.reset_eta();

@@ -116,7 +116,7 @@ impl Stage<'_> {
         let allocator = allocator(self.config, precision, &Channels::of(&model.backbone));
         let Self { config, data, device, .. } = *self;
         let windows = config.train.fisher.windows;
-        let bar = progress::bar("fisher information", windows as u64, 0);
+        let bar = progress::bar("fisher information", windows as u64, 0, "windows");
         let context = StepContext { config, data, precision, allocator: &allocator, device };
         let scores = fisher::log_scores(&context, &model, windows, mix(&[config.train.seed, 3]), &bar)?;
         bar.finish_and_clear();
@@ -184,8 +184,12 @@ impl Stage<'_> {
             let decay = (1.0 - number as f64 / total as f64).max(0.02);
             schedule.learning_rate * warm * decay
         };
-        let bar =
-            progress::bar(&name, total as u64, (progress.epoch * steps_per_epoch + progress.step) as u64);
+        let bar = progress::bar(
+            &name,
+            total as u64,
+            (progress.epoch * steps_per_epoch + progress.step) as u64,
+            "steps",
+        );
         let mut validated = String::new();
         if schedule.epochs == 0 {
             checkpoint::save(&best, &model, None)?;

@@ -1,0 +1,24 @@
+//! `chord table`
+
+use crate::results::{Merged, write};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct MakeTable {
+    /// Folders of runs that differ only in train.seed, each evaluated with --save
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// Folder of the tables, plots and report
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl MakeTable {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let merged = Merged::open(&self.runs)?;
+        print!("{}", write(&merged, &self.out)?);
+        println!("\n{}", self.out.join("report.html").display());
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+//! Every row of a run's tables: finished stages at every budget, controls of CHORD, per-user fine-tuning.
+
+use super::controls::{Control, mean_scores};
+use super::cost::Cost;
+use super::fine_tuning::{self, Choice, FineTuning};
+use super::row::{self, Kind, Row};
+use super::sampled::{NEGATIVES, negatives, sampled_rank};
+use super::saved::{Evaluation, LayerSize, Maps, Measured, Outcomes, Summary};
+use super::trainer_engine::TrainerEngine;
+use super::{EvaluationError, outcome};
+use crate::allocator::Allocation;
+use crate::data::{Case, Dataset, HeldOut, Split};
+use crate::hypernetwork::Channels;
+use crate::model::chord::{Chord, Precision};
+use crate::provenance::Provenance;
+use crate::run::Run;
+use crate::tensor::{Backend, Device};
+use crate::training::pipeline;
+use crate::training::progress;
+use crate::training::stage::{TrainingError, finished};
+use tracing::info;
+
+/// Users whose plans are kept for maps.
+const SHOWN: usize = 8;
+
+/// Evaluates a run and keeps every user's outcomes.
+///
+/// # Errors
+/// If a stage's file cannot be read, a logit is not finite, or no user can be evaluated.
+pub fn evaluate(
+    run: &Run,
+    data: &Dataset,
+    held_out: &HeldOut,
+    device: &Device,
+    split: Split,
+) -> Result<Evaluation, TrainingError> {
+    let cases: Vec<Case> = held_out.cases(split).collect();
+    if cases.is_empty() {
+        return Err(EvaluationError::NoCases.into());
+    }
+    let items = data.items.len() as u32;
+    let draw = |c: &Case| negatives(c.user, data.sequences.user(c.user), items);
+    let negatives = cases.iter().map(draw).collect();
+    let mut suite = Suite { run, data, cases, negatives, rows: Vec::new(), outcomes: Vec::new() };
+    let (mut maps, mut choice, mut score_macs) = (None, None, 0);
+    for precision in pipeline::stages(&run.config) {
+        if !finished(&run.folder, precision).exists() {
+            continue;
+        }
+        let model = pipeline::load(&run.config, items, device, &run.folder, precision)?;
+        let channels = Channels::of(&model.backbone);
+        let cost = Cost { config: &run.config, channels: &channels, items: u64::from(items) };
+        score_macs = cost.score_macs();
+        match precision {
+            Precision::Fp32 | Precision::Uniform(_) => suite.fixed(&model, precision, &cost)?,
+            Precision::Personal => {
+                let scores = suite.personal(&model, precision, &cost)?;
+                maps = Some(suite.maps(&model, &scores, cost.channels)?);
+            }
+            Precision::PersonalMask => drop(suite.personal(&model, precision, &cost)?),
+            Precision::Fisher | Precision::Static | Precision::StaticMask => {
+                suite.shared(&model, precision, &cost)?;
+            }
+        }
+        if precision == Precision::Fp32 && run.config.fine_tuning.users > 0 {
+            choice = Some(suite.fine_tuned(&model, device, held_out, &cost)?);
+        }
+    }
+    let summary = Summary {
+        data: data.name.clone(),
+        users: suite.cases.len(),
+        items: data.items.len(),
+        split,
+        negatives: NEGATIVES,
+        score_macs,
+        provenance: Provenance::here(),
+        fine_tuning: choice,
+        maps,
+        rows: suite.rows,
+    };
+    let users = suite.cases.iter().map(|c| c.user as u32).collect();
+    Ok(Evaluation { summary, users, outcomes: suite.outcomes })
+}
+
+struct Suite<'a> {
+    run: &'a Run,
+    data: &'a Dataset,
+    cases: Vec<Case<'a>>,
+    /// Sampled items of each case.
+    negatives: Vec<Vec<u32>>,
+    rows: Vec<Row>,
+    outcomes: Vec<Outcomes>,
+}
+
+impl Suite<'_> {
+    /// Evaluates a row of all cases.
+    fn push(
+        &mut self,
+        row: Row,
+        engine: &TrainerEngine,
+        plans: Option<&[Allocation]>,
+    ) -> Result<(), EvaluationError> {
+        let bar = progress::bar(&row.id, self.cases.len() as u64, 0, "users");
+        let measured = engine.judge(&self.cases, plans, &bar, |number, case, logits| {
+            let outcome = outcome(case.user, logits, case.target)?;
+            Ok(Measured::new(outcome, sampled_rank(logits, case.target, &self.negatives[number])))
+        })?;
+        bar.finish_and_clear();
+        info!("{}: {} users", row.name, measured.len());
+        self.rows.push(row);
+        self.outcomes.push(Outcomes { cases: None, measured });
+        Ok(())
+    }
+
+    /// Full precision or one width.
+    fn fixed(
+        &mut self,
+        model: &Chord<Backend>,
+        precision: Precision,
+        cost: &Cost,
+    ) -> Result<(), EvaluationError> {
+        let (bits, kind, bytes) = match precision {
+            Precision::Uniform(bits) => {
+                (f64::from(bits), Kind::Uniform, cost.quantised_bytes(f64::from(bits)))
+            }
+            _ => (32.0, Kind::FullPrecision, cost.full_precision_bytes()),
+        };
+        let row = Row {
+            id: precision.to_string(),
+            name: row::name(precision, 0.0),
+            kind,
+            budget: None,
+            bits,
+            model_bytes: bytes,
+            update_bytes: bytes,
+            macs: cost.encode_macs(|_| true) as f64,
+            adaptation_macs: 0.0,
+            adaptation_bytes: 0,
+        };
+        self.push(row, &TrainerEngine::new(model, &self.run.config, precision, 0.0), None)
+    }
+
+    /// A stage whose plan all users share, at every budget.
+    fn shared(
+        &mut self,
+        model: &Chord<Backend>,
+        precision: Precision,
+        cost: &Cost,
+    ) -> Result<(), EvaluationError> {
+        let mut engine = TrainerEngine::new(model, &self.run.config, precision, 0.0);
+        for &budget in &self.run.config.budget.evaluate {
+            engine = engine.at(budget);
+            let plan = [engine.shared_plan()?];
+            let row = planned(&engine, &plan, cost, budget);
+            let row = Row {
+                id: format!("{precision}@{budget}"),
+                name: row::name(precision, budget),
+                kind: Kind::Shared,
+                update_bytes: row.model_bytes,
+                ..row
+            };
+            self.push(row, &engine, None)?;
+        }
+        Ok(())
+    }
+
+    /// CHORD with its controls, or masks, at every budget. Returns all users' log-scores.
+    fn personal(
+        &mut self,
+        model: &Chord<Backend>,
+        precision: Precision,
+        cost: &Cost,
+    ) -> Result<Vec<Vec<f32>>, EvaluationError> {
+        let config = &self.run.config;
+        let mut engine = TrainerEngine::new(model, config, precision, config.budget.default);
+        let histories: Vec<&[u32]> = self.cases.iter().map(|c| c.history).collect();
+        let scores = engine.log_scores(&histories);
+        for &budget in &config.budget.evaluate {
+            engine = engine.at(budget);
+            let own = scores.iter().map(|s| engine.allocate(s)).collect::<Result<Vec<_>, _>>()?;
+            let row = Row {
+                id: format!("{precision}@{budget}"),
+                name: row::name(precision, budget),
+                kind: if precision == Precision::Personal { Kind::Personal } else { Kind::Masked },
+                adaptation_macs: cost.planning_macs() as f64,
+                adaptation_bytes: cost.plan_bytes(),
+                ..planned(&engine, &own, cost, budget)
+            };
+            let (id, name) = (row.id.clone(), row.name.clone());
+            self.push(row, &engine, Some(&own))?;
+            let controls: &[Control] = if precision == Precision::Personal { &Control::ALL } else { &[] };
+            for &control in controls {
+                let plans = control.plans(&engine, &scores, &own, config.train.seed)?;
+                let row = Row {
+                    id: format!("{id}.{}", control.id()),
+                    name: format!("{name}, {control}"),
+                    kind: Kind::Control(control),
+                    ..planned(&engine, &plans, cost, budget)
+                };
+                self.push(row, &engine, Some(&plans))?;
+            }
+        }
+        Ok(scores)
+    }
+
+    /// What the plans of some users look like, spread over the data set.
+    fn maps(
+        &self,
+        model: &Chord<Backend>,
+        scores: &[Vec<f32>],
+        channels: &Channels,
+    ) -> Result<Maps, EvaluationError> {
+        let config = &self.run.config;
+        let engine = TrainerEngine::new(model, config, Precision::Personal, config.budget.default);
+        let mean = mean_scores(scores);
+        let shown = SHOWN.min(scores.len());
+        let numbers: Vec<usize> = (0..shown).map(|i| i * scores.len() / shown).collect();
+        let widths = engine.allocator().widths();
+        let bits = |&number: &usize| {
+            let codes = engine.allocate(&scores[number])?.codes;
+            Ok(codes.iter().map(|&code| u32::from(widths[usize::from(code)])).collect())
+        };
+        let deviation = |&number: &usize| scores[number].iter().zip(&mean).map(|(s, m)| s - m).collect();
+        let names = model.backbone.layer_names().into_iter();
+        let layer = |(name, &channels): (String, &usize)| LayerSize { name, channels };
+        Ok(Maps {
+            users: numbers.iter().map(|&n| self.data.users[self.cases[n].user].clone()).collect(),
+            layers: names.zip(&channels.outputs).map(layer).collect(),
+            budget: self.run.config.budget.default,
+            deviations: numbers.iter().map(deviation).collect(),
+            bits: numbers.iter().map(bits).collect::<Result<_, EvaluationError>>()?,
+        })
+    }
+
+    /// Per-user fine-tuning of full precision, set on validation.
+    fn fine_tuned(
+        &mut self,
+        model: &Chord<Backend>,
+        device: &Device,
+        data: &HeldOut,
+        cost: &Cost,
+    ) -> Result<Choice, EvaluationError> {
+        let config = &self.run.config;
+        let tuning = FineTuning { model, config, device };
+        let numbers = fine_tuning::sample(self.cases.len(), config.fine_tuning.users);
+        let cases: Vec<Case> = numbers.iter().map(|&n| self.cases[n as usize]).collect();
+        let validation: Vec<Case> =
+            cases.iter().filter_map(|c| data.case(c.user, Split::Validation)).collect();
+        let rates = config.fine_tuning.learning_rates.len();
+        let bar = progress::bar("tuning", (rates * validation.len() + cases.len()) as u64, 0, "users");
+        let choice = tuning.choose(&validation, &bar)?;
+        let setting = &choice.chosen;
+        let negatives = |number: usize| &self.negatives[numbers[number] as usize];
+        let measured = tuning.evaluate(&cases, setting, &bar, |number, logits| {
+            let case = &cases[number];
+            let outcome = outcome(case.user, logits, case.target)?;
+            Ok(Measured::new(outcome, sampled_rank(logits, case.target, negatives(number))))
+        })?;
+        bar.finish_and_clear();
+        let macs: u64 = cases.iter().map(|c| tuning.macs(c, setting.steps, cost)).sum();
+        let of = match cases.len() == self.cases.len() {
+            true => String::new(),
+            false => format!(" ({} sampled users)", cases.len()),
+        };
+        info!("fine-tuned per user{of}: {} steps at {}", setting.steps, setting.learning_rate);
+        self.rows.push(Row {
+            id: "fine_tuned".to_owned(),
+            name: format!("FP32, fine-tuned per user{of}"),
+            kind: Kind::FineTuned,
+            budget: None,
+            bits: 32.0,
+            model_bytes: cost.full_precision_bytes(),
+            update_bytes: cost.tuned_bytes(),
+            macs: cost.encode_macs(|_| true) as f64,
+            adaptation_macs: macs as f64 / cases.len() as f64,
+            adaptation_bytes: cost.tuned_bytes(),
+        });
+        self.outcomes.push(Outcomes { cases: (cases.len() < self.cases.len()).then_some(numbers), measured });
+        Ok(choice)
+    }
+}
+
+/// What plans cost: means over users.
+fn planned(engine: &TrainerEngine, plans: &[Allocation], cost: &Cost, budget: f32) -> Row {
+    let allocator = engine.allocator();
+    let mean =
+        |figure: &dyn Fn(&Allocation) -> f64| plans.iter().map(figure).sum::<f64>() / plans.len() as f64;
+    let bits = mean(&|plan| allocator.average_bits(&plan.codes));
+    let macs = |plan: &Allocation| {
+        cost.encode_macs(|channel| allocator.widths()[usize::from(plan.codes[channel])] > 0) as f64
+    };
+    Row {
+        id: String::new(),
+        name: String::new(),
+        kind: Kind::Shared,
+        budget: Some(budget),
+        bits,
+        model_bytes: cost.quantised_bytes(bits),
+        update_bytes: cost.plan_bytes(),
+        macs: mean(&macs),
+        adaptation_macs: 0.0,
+        adaptation_bytes: 0,
+    }
+}
