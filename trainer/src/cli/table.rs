@@ -77,7 +77,7 @@ pub(super) fn rows(
             _ => cost.quantised_bytes(bits),
         };
         let update_bytes = match precision {
-            Precision::Personal => cost.plan_bytes(),
+            Precision::Personal => cost.plan_bytes(budget),
             _ => model_bytes,
         };
         rows.push(Row {
