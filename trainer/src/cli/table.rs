@@ -76,7 +76,7 @@ pub(super) fn rows(
             _ => cost.quantised_bytes(bits),
         };
         let update_bytes = match precision {
-            Precision::Personal | Precision::PersonalMask => cost.plan_bytes(),
+            Precision::Personal | Precision::PersonalMask => cost.plan_bytes(budget),
             _ => model_bytes,
         };
         rows.push(Row {

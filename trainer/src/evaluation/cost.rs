@@ -45,10 +45,10 @@ impl Cost<'_> {
         self.plain_bytes() + 4 * self.weights()
     }
 
-    /// Bytes of a plan as it is sent.
-    pub fn plan_bytes(&self) -> u64 {
+    /// Bytes of a plan at `budget` as it is sent; they do not depend on the codes.
+    pub fn plan_bytes(&self, budget: f32) -> u64 {
         let codes = vec![0; self.channels.total()];
-        encode_plan(&codes, ModelId([0; 8]), 0, 0.0).expect("codes of zero fit").len() as u64
+        encode_plan(&codes, ModelId([0; 8]), 0, budget).expect("codes of zero fit").len() as u64
     }
 
     /// Biases, positions and norms.

@@ -183,7 +183,7 @@ impl Suite<'_> {
                 name: row::name(precision, budget),
                 kind: if precision == Precision::Personal { Kind::Personal } else { Kind::Masked },
                 adaptation_macs: cost.planning_macs() as f64,
-                adaptation_bytes: cost.plan_bytes(),
+                adaptation_bytes: cost.plan_bytes(budget),
                 ..planned(&engine, &own, cost, budget)
             };
             let (id, name) = (row.id.clone(), row.name.clone());
@@ -296,7 +296,7 @@ fn planned(engine: &TrainerEngine, plans: &[Allocation], cost: &Cost, budget: f3
         budget: Some(budget),
         bits,
         model_bytes: cost.quantised_bytes(bits),
-        update_bytes: cost.plan_bytes(),
+        update_bytes: cost.plan_bytes(budget),
         macs: mean(&macs),
         adaptation_macs: 0.0,
         adaptation_bytes: 0,

@@ -26,7 +26,13 @@ pub(super) fn plot(rows: &[Summarised], figure: Figure) -> Result<String, PlotEr
         lines[index].points.push((row.row.bits, interval.mean));
         lines[index].intervals.push((row.row.bits, interval.low, interval.high));
     }
-    let title = format!("{} against bits, 95% intervals over users", figure.title());
+    // Intervals at the same bits would hide each other.
+    for (index, line) in lines.iter_mut().filter(|l| !l.intervals.is_empty()).enumerate() {
+        let apart = 0.04 * index as f64;
+        line.points.iter_mut().for_each(|point| point.0 += apart);
+        line.intervals.iter_mut().for_each(|interval| interval.0 += apart);
+    }
+    let title = format!("{} against bits, 95% intervals over users (lines .04 bits apart)", figure.title());
     chart::svg((720, 420), |area| {
         chart::lines(area, &title, ("average bits per weight", figure.title()), &lines)
     })
@@ -41,5 +47,23 @@ fn line_name(row: &Summarised) -> Option<String> {
         Kind::Masked => Some("masks per user".to_owned()),
         Kind::Shared => Some(row.row.id.split('@').next().unwrap_or_default().to_owned()),
         Kind::Control(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::comparison::summaries;
+    use super::super::merge::Merged;
+    use super::super::merge::tests::fake;
+    use super::*;
+
+    #[test]
+    fn full_precision_spans_the_bits_and_controls_stay_out() {
+        let desk = tempfile::tempdir().unwrap();
+        let merged = Merged::open(&[fake(&desk.path().join("a"), &[], 4)]).unwrap();
+        let text = plot(&summaries(&merged), Figure::CrossEntropy).unwrap();
+        assert!(text.contains("CHORD") && text.contains("fp32") && !text.contains("swapped"));
+        // Both ends of full precision and of fine-tuning, and CHORD's one budget.
+        assert_eq!(text.matches("<circle").count(), 5);
     }
 }

@@ -52,7 +52,9 @@ pub(super) fn lines(
 ) -> Result<(), PlotError> {
     let points = || lines.iter().flat_map(|l| &l.points);
     let ends = lines.iter().flat_map(|l| &l.intervals).flat_map(|&(_, low, high)| [low, high]);
+    // The names stand to the right of all points.
     let x = range(points().map(|p| p.0));
+    let x = x.start..x.end + 0.4 * (x.end - x.start);
     let y = range(points().map(|p| p.1).chain(ends));
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 16))
