@@ -77,7 +77,7 @@ fn integers_rank_as_fake_quantisation_does() {
         let integers = engine.score(&history, &all, &mut logits).unwrap();
 
         let trainer = TrainerEngine::new(&model, &config, Precision::Personal, 3.0);
-        let plan = Allocation { codes, log_lambda: 0.0 };
+        let plan = Allocation { codes, log_lambda: 0.0, thresholds: vec![] };
         let floats = trainer.logits(&[&history], Some(&[plan])).unwrap().remove(0);
         let correlation = rank_correlation(integers, &floats);
         assert!(correlation > 0.999, "seed {seed}: {correlation}");

@@ -1,5 +1,6 @@
 //! The knobs. Their meaning and defaults stand in `configs/default.toml`, which is compiled in.
 
+use crate::allocator::Rule;
 use crate::data::{Filters, SplitRule};
 use crate::model::activation_quantiser::ActivationQuantiser;
 use chord_plan::manifest::Activation;
@@ -202,6 +203,8 @@ pub struct QuantisationConfig {
 pub struct BudgetConfig {
     /// Average bits per weight.
     pub default: f32,
+    /// How bits follow from scores.
+    pub allocator: Rule,
     /// Share of training steps at the default.
     pub fixed_share: f64,
     /// Least budget drawn in training.
@@ -256,7 +259,7 @@ pub struct TrainConfig {
     pub fp32: Schedule,
     /// Uniform baselines.
     pub uniform: UniformConfig,
-    /// Baseline: static mixed precision by Fisher information.
+    /// Shared scores by Fisher information.
     pub fisher: FisherConfig,
     /// Static mixed precision.
     #[serde(rename = "static")]
@@ -293,8 +296,10 @@ pub enum LossName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FisherConfig {
-    /// Training windows the information is estimated on; 0 leaves the baseline out.
+    /// Training windows the information is estimated on; 0 leaves it out.
     pub windows: usize,
+    /// Whether static mixed precision by these scores alone is trained, as a baseline.
+    pub train: bool,
 }
 
 /// `[train.masks]`

@@ -6,7 +6,7 @@
 use super::bootstrap::Interval;
 use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, Outcome, ndcg};
-use crate::allocator::{Allocation, RateDistortion};
+use crate::allocator::{Allocation, Allocator};
 use crate::data::Case;
 use crate::training::step::mix;
 use rand::seq::SliceRandom;
@@ -149,7 +149,7 @@ fn swapped(own: &[Allocation], rng: &mut Xoshiro256PlusPlus) -> Vec<Allocation> 
 }
 
 /// The codes in random order among channels with as many weights: the same bits.
-fn shuffled(plan: &Allocation, allocator: &RateDistortion, rng: &mut Xoshiro256PlusPlus) -> Allocation {
+fn shuffled(plan: &Allocation, allocator: &Allocator, rng: &mut Xoshiro256PlusPlus) -> Allocation {
     let mut codes = plan.codes.clone();
     let weights = allocator.weights_per_channel();
     let mut sizes = weights.to_vec();
@@ -161,7 +161,7 @@ fn shuffled(plan: &Allocation, allocator: &RateDistortion, rng: &mut Xoshiro256P
         order.shuffle(rng);
         channels.iter().zip(order).for_each(|(&to, from)| codes[to] = plan.codes[from]);
     }
-    Allocation { codes, ..*plan }
+    Allocation { codes, ..plan.clone() }
 }
 
 /// The comparisons as text, Markdown style.
@@ -186,9 +186,10 @@ pub fn text(comparisons: &[Comparison]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allocator::Rule;
 
     fn plan(codes: &[u8]) -> Allocation {
-        Allocation { codes: codes.to_vec(), log_lambda: 0.0 }
+        Allocation { codes: codes.to_vec(), log_lambda: 0.0, thresholds: vec![] }
     }
 
     #[test]
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn shuffling_keeps_the_bits() {
-        let allocator = RateDistortion::new(&[0, 2, 4, 8], vec![5, 5, 5, 5, 9, 9, 9]);
+        let allocator = Allocator::new(Rule::RateDistortion, &[0, 2, 4, 8], vec![5, 5, 5, 5, 9, 9, 9]);
         let own = plan(&[0, 1, 2, 3, 3, 0, 0]);
         let mut changed = false;
         for seed in 0..20 {

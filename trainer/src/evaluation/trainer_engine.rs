@@ -1,7 +1,7 @@
 //! Evaluation with the trainer's own forward pass, in floating point with fake quantisation.
 
 use super::{EvaluationError, Outcome, outcome};
-use crate::allocator::{Allocation, RateDistortion};
+use crate::allocator::{Allocation, Allocator};
 use crate::config::Config;
 use crate::data::Case;
 use crate::frozen::quantised_item_table;
@@ -27,7 +27,7 @@ pub struct TrainerEngine<'a> {
     model: Chord<Backend>,
     precision: Precision,
     budget: f32,
-    allocator: RateDistortion,
+    allocator: Allocator,
     /// The output layer as the device holds it, [items, dim].
     items: Tensor<2>,
     weights: Weights,
@@ -67,7 +67,7 @@ impl<'a> TrainerEngine<'a> {
     }
 
     /// The allocator of the configuration and the backbone.
-    pub fn allocator(&self) -> &RateDistortion {
+    pub fn allocator(&self) -> &Allocator {
         &self.allocator
     }
 
@@ -136,7 +136,7 @@ impl<'a> TrainerEngine<'a> {
                         &shared
                     }
                 };
-                selected = palette.select(&hard_gates(plans, self.allocator.thresholds().len(), &device));
+                selected = palette.select(&hard_gates(plans, self.allocator.widths().len() - 1, &device));
                 &selected
             }
         };

@@ -7,7 +7,7 @@ use super::dropout::Dropout;
 use super::mixed_precision::{PaletteSteps, uniform};
 use super::profile::Profile;
 use super::quantised_linear::LayerWeights;
-use crate::allocator::{Allocation, AllocationError, RateDistortion, gates};
+use crate::allocator::{Allocation, AllocationError, Allocator, gates};
 use crate::config::{Config, Learns};
 use crate::hypernetwork::{Channels, Granularities, Hypernetworks, SharedScores};
 use crate::model::profile::Histories;
@@ -86,8 +86,8 @@ impl Precision {
 }
 
 /// The allocator of a precision and a backbone.
-pub fn allocator(config: &Config, precision: Precision, channels: &Channels) -> RateDistortion {
-    RateDistortion::new(precision.palette(config), channels.weights_per_channel())
+pub fn allocator(config: &Config, precision: Precision, channels: &Channels) -> Allocator {
+    Allocator::new(config.budget.allocator, precision.palette(config), channels.weights_per_channel())
 }
 
 impl Chord<Backend> {
@@ -147,7 +147,7 @@ impl Chord<Backend> {
     /// If the budget is out of reach or a score is not finite.
     pub fn allocate(
         log_scores: &Tensor<2>,
-        allocator: &RateDistortion,
+        allocator: &Allocator,
         budget: f32,
     ) -> Result<Vec<Allocation>, AllocationError> {
         let width = log_scores.dims()[1];
@@ -174,12 +174,12 @@ impl Chord<Backend> {
         &self,
         log_scores: Tensor<2>,
         palette: &PaletteSteps,
-        allocator: &RateDistortion,
+        allocator: &Allocator,
         budget: f32,
         temperature: f32,
     ) -> Result<Vec<LayerWeights>, AllocationError> {
         let allocations = Self::allocate(&log_scores, allocator, budget)?;
-        Ok(palette.select(&gates(log_scores, &allocations, allocator.thresholds(), temperature)))
+        Ok(palette.select(&gates(log_scores, &allocations, temperature)))
     }
 }
 

@@ -15,7 +15,7 @@ pub fn stages(config: &Config) -> Vec<Precision> {
     let train = &config.train;
     let mut stages = vec![Precision::Fp32];
     stages.extend(train.uniform.widths.iter().map(|&bits| Precision::Uniform(bits)));
-    stages.extend((train.fisher.windows > 0).then_some(Precision::Fisher));
+    stages.extend((train.fisher.windows > 0 && train.fisher.train).then_some(Precision::Fisher));
     stages.extend([Precision::Static, Precision::Personal]);
     stages.extend(
         train.masks.train.then_some([Precision::StaticMask, Precision::PersonalMask]).into_iter().flatten(),
@@ -24,7 +24,7 @@ pub fn stages(config: &Config) -> Vec<Precision> {
 }
 
 /// Trains every stage that is not finished. Personal stages start from the static one before them, all others from
-/// full precision with fresh ranges.
+/// full precision with fresh ranges. Shared scores start from the Fisher information if it is estimated, else at random.
 ///
 /// # Errors
 /// As [`Stage::train`].
@@ -42,11 +42,17 @@ pub fn train(
     let ranged =
         Chord { backbone: fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations)), ..fp32 };
     let mut last = ranged.clone();
+    let mut fisher = None;
     for precision in stages(config).into_iter().skip(1) {
         let start = match precision {
             Precision::Personal | Precision::PersonalMask => last,
-            Precision::Fisher if !finished(run, precision).exists() => {
-                stage(precision).with_fisher_scores(ranged.clone())?
+            Precision::Fisher | Precision::Static | Precision::StaticMask
+                if config.train.fisher.windows > 0 =>
+            {
+                if fisher.is_none() && !finished(run, precision).exists() {
+                    fisher = Some(stage(precision).with_fisher_scores(ranged.clone())?);
+                }
+                fisher.clone().unwrap_or_else(|| ranged.clone())
             }
             _ => ranged.clone(),
         };

@@ -3,7 +3,7 @@
 use super::adam::Adam;
 use super::batches::{Example, Window};
 use super::loss::{Loss, bce, distinct_negatives, other_items, sampled_softmax, softmax};
-use crate::allocator::{AllocationError, RateDistortion};
+use crate::allocator::{AllocationError, Allocator};
 use crate::config::{Config, LossName};
 use crate::data::LeaveOneOut;
 use crate::model::chord::{Chord, Precision};
@@ -28,7 +28,7 @@ pub struct StepContext<'a> {
     /// The stage.
     pub precision: Precision,
     /// Bits from scores.
-    pub allocator: &'a RateDistortion,
+    pub allocator: &'a Allocator,
     /// An autodiff device.
     pub device: &'a Device,
 }
