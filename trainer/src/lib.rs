@@ -5,6 +5,7 @@
 //! - [`model`], [`hypernetwork`], [`allocator`]: the networks and the plan they lead to.
 //! - [`training`], [`evaluation`]: stages with checkpoints; metrics.
 //! - [`freeze`], [`frozen`], [`simulation`]: the model that leaves for devices, and their arithmetic in plain view.
+//! - [`interop`]: weights from PyTorch and back.
 //! - [`config`], [`run`], [`cli`]: knobs, run folders, the command.
 
 // Deep generic types of the tensor library.
@@ -21,6 +22,7 @@ pub mod freeze;
 pub mod frozen;
 pub mod hypernetwork;
 pub mod inspect;
+pub mod interop;
 pub mod logging;
 pub mod model;
 pub mod run;

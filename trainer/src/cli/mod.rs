@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod evaluate;
 mod export;
+mod import;
 mod inspect;
 mod items;
 mod plan;
@@ -36,7 +37,9 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Hit rate, NDCG and cross-entropy of a run's models
     Evaluate(evaluate::Evaluate),
-    /// Write the frozen model as a bundle for devices
+    /// Start a run from SASRec weights that PyTorch or RecBole trained
+    Import(import::Import),
+    /// Write the frozen model as a bundle for devices, or full-precision weights for PyTorch or RecBole
     Export(export::Export),
     /// Make one user's plan
     Plan(plan::MakePlan),
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Sweep(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Rerank(command) => command.run(),
