@@ -1,6 +1,6 @@
 //! From trained modules to the frozen model that devices share.
 
-use crate::config::Config;
+use crate::config::{Config, PositionsFrom};
 use crate::frozen::{FrozenBlock, FrozenError, FrozenLayer, FrozenModel, Norm, range_of_row};
 use crate::model::backbone::Backbone;
 use crate::model::quantised_linear::QuantisedLinear;
@@ -11,9 +11,15 @@ use chord_plan::Palette;
 /// The backbone as devices hold it.
 ///
 /// # Errors
-/// If the device format has no such backbone yet.
+/// If the device format has no such backbone yet: Caser, post-norm SASRec, positions from the left.
 pub fn freeze(backbone: &Backbone<Backend>, config: &Config) -> Result<FrozenModel, FrozenError> {
     let Backbone::SasRec(backbone) = backbone else { return Err(FrozenError::Backbone { name: "Caser" }) };
+    let Some(final_norm) = &backbone.final_norm else {
+        return Err(FrozenError::Backbone { name: "post-norm SASRec" });
+    };
+    if backbone.positions_from() == PositionsFrom::Left {
+        return Err(FrozenError::Backbone { name: "SASRec with positions from the left" });
+    }
     let palette = palette(config);
     let dim = usize::from(backbone.shape().dim);
     let item_weights = to_host(backbone.items.val());
@@ -29,7 +35,7 @@ pub fn freeze(backbone: &Backbone<Backend>, config: &Config) -> Result<FrozenMod
         item_weights,
         positions: to_host(backbone.positions.val()),
         blocks: blocks.collect(),
-        final_norm: norm(&backbone.final_norm),
+        final_norm: norm(final_norm),
     })
 }
 

@@ -5,6 +5,7 @@
 //! - [`model`], [`hypernetwork`], [`allocator`]: the networks and the plan they lead to.
 //! - [`training`], [`evaluation`], [`results`]: stages with checkpoints; metrics; tables and plots of several runs.
 //! - [`freeze`], [`frozen`], [`simulation`]: the model that leaves for devices, and their arithmetic in plain view.
+//! - [`interop`]: weights from PyTorch and back.
 //! - [`config`], [`run`], [`provenance`], [`cli`]: knobs, run folders, where results come from, the command.
 
 // Deep generic types of the tensor library.
@@ -21,6 +22,7 @@ pub mod freeze;
 pub mod frozen;
 pub mod hypernetwork;
 pub mod inspect;
+pub mod interop;
 pub mod logging;
 pub mod model;
 pub mod provenance;

@@ -5,6 +5,7 @@ use crate::atomic_file;
 use crate::data::Dataset;
 use crate::device::{self, DeviceName};
 use crate::freeze::freeze;
+use crate::interop::{self, Format};
 use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
 use crate::training::pipeline;
@@ -18,8 +19,14 @@ pub(super) struct Export {
     #[arg(long)]
     run: PathBuf,
     /// The bundle to write; items.tsv goes beside it
-    #[arg(long)]
-    out: PathBuf,
+    #[arg(long, required_unless_present = "weights")]
+    out: Option<PathBuf>,
+    /// The safetensors file to write, with full-precision weights; items.tsv goes beside it
+    #[arg(long, requires = "to")]
+    weights: Option<PathBuf>,
+    /// Whose names and forward pass the weights are for
+    #[arg(long, value_enum, requires = "weights")]
+    to: Option<Format>,
 }
 
 impl Export {
@@ -27,8 +34,29 @@ impl Export {
         let run = Run::open(&self.run)?;
         crate::logging::init(None)?;
         let data = load_data(&run.config)?;
-        export(&run, &data, &self.out)
+        if let (Some(path), Some(format)) = (&self.weights, self.to) {
+            weights(&run, &data, path, format)?;
+        }
+        self.out.map_or(Ok(()), |out| export(&run, &data, &out))
     }
+}
+
+/// Writes the full-precision weights of a run and its item names.
+fn weights(run: &Run, data: &Dataset, out: &Path, format: Format) -> anyhow::Result<()> {
+    let device = device::open(DeviceName::Cpu)?;
+    let items = data.items.len() as u32;
+    let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Fp32)?;
+    interop::export(out, format, &model.backbone, &run.config)?;
+    let names = write_items(data, out)?;
+    println!("{}: {format} weights; {}: {items} items", out.display(), names.display());
+    Ok(())
+}
+
+/// Writes the item names that belong to `out`; where they stand.
+fn write_items(data: &Dataset, out: &Path) -> anyhow::Result<PathBuf> {
+    let names = items_path(out);
+    atomic_file::write(&names, Items::write(data).as_bytes()).with_context(|| names.display().to_string())?;
+    Ok(names)
 }
 
 /// Writes the bundle of a run's personal stage and its item names.
@@ -37,8 +65,7 @@ pub(super) fn export(run: &Run, data: &Dataset, out: &Path) -> anyhow::Result<()
     let items = data.items.len() as u32;
     let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
     let bundle = freeze(&model.backbone, &run.config)?.to_bundle()?;
-    let names = items_path(out);
-    atomic_file::write(&names, Items::write(data).as_bytes()).with_context(|| names.display().to_string())?;
+    let names = write_items(data, out)?;
     atomic_file::write(out, &bundle).with_context(|| out.display().to_string())?;
     println!("{}: {} bytes; {}: {items} items", out.display(), bundle.len(), names.display());
     Ok(())

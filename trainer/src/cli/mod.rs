@@ -5,6 +5,7 @@ mod config;
 mod data;
 mod evaluate;
 mod export;
+mod import;
 mod inspect;
 mod items;
 mod make_table;
@@ -39,7 +40,9 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Tables, plots and a report of evaluated runs that differ only in their seed
     Table(make_table::MakeTable),
-    /// Write the frozen model as a bundle for devices
+    /// Start a run from SASRec weights that PyTorch or RecBole trained
+    Import(import::Import),
+    /// Write the frozen model as a bundle for devices, or full-precision weights for PyTorch or RecBole
     Export(export::Export),
     /// Make one user's plan
     Plan(plan::MakePlan),
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Table(command) => command.run(),
+        Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Rerank(command) => command.run(),

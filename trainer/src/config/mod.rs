@@ -4,9 +4,9 @@ mod overlay;
 mod schema;
 mod validate;
 
-pub use overlay::{ConfigError, DEFAULTS, load};
+pub use overlay::{ConfigError, DEFAULTS, load, load_over};
 pub use schema::{
     BackboneName, BudgetConfig, ChooseBy, Config, DataConfig, FisherConfig, HypernetworkConfig, Learns,
-    LossConfig, LossName, MasksConfig, ModelConfig, PersonalConfig, ProfileConfig, QuantisationConfig,
-    Schedule, TrainConfig, UniformConfig,
+    LossConfig, LossName, MasksConfig, ModelConfig, NormOrder, PersonalConfig, PositionsFrom, ProfileConfig,
+    QuantisationConfig, Schedule, TrainConfig, UniformConfig,
 };

@@ -69,8 +69,19 @@ pub enum ConfigError {
 /// # Errors
 /// If a file cannot be read, a key is unknown, or a value is of the wrong type or out of range.
 pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Config, ConfigError> {
+    load_over(&[], file, overrides)
+}
+
+/// As [`load`], with `base` as `key=value` between the defaults and the file.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_over(base: &[String], file: Option<&Path>, overrides: &[String]) -> Result<Config, ConfigError> {
     let defaults: Table = toml::from_str(DEFAULTS).expect("configs/default.toml is valid");
     let mut merged = defaults.clone();
+    for text in base {
+        overlay(&mut merged, &defaults, text, text, false)?;
+    }
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;

@@ -122,12 +122,36 @@ pub struct ModelConfig {
     pub window: u16,
     /// Feed-forward activation.
     pub activation: ActivationName,
+    /// Where SASRec normalises.
+    pub norm: NormOrder,
+    /// Where SASRec counts positions from.
+    pub positions: PositionsFrom,
     /// Added to variances.
     pub norm_epsilon: f32,
     /// Of initial embeddings.
     pub embedding_std: f64,
     /// Dropout rate.
     pub dropout: f64,
+}
+
+/// Where SASRec's layer norms stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormOrder {
+    /// Before attention, before the feed-forward layers, and at the end.
+    Pre,
+    /// On the input, and after each residual sum, as in BERT and RecBole.
+    Post,
+}
+
+/// Which end of a history has a fixed position embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionsFrom {
+    /// The newest item has the last position.
+    Right,
+    /// The oldest item in the window has the first position, as in RecBole.
+    Left,
 }
 
 /// Names of activation functions.

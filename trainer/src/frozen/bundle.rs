@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum FrozenError {
     /// The device has no such backbone.
-    #[error("the device format and runtime have no {name} backbone yet")]
+    #[error("the device format and runtime have no backbone like this yet: {name}")]
     Backbone {
         /// Of the backbone.
         name: &'static str,

@@ -9,6 +9,8 @@ use burn::module::{Module, Param};
 use burn::prelude::Backend as BurnBackend;
 
 /// The frozen part of the device's model.
+// A handful of them lives at a time: nothing to save by boxing the larger one.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Backbone<B: BurnBackend> {
     /// Self-attention.
@@ -67,9 +69,12 @@ impl<B: BurnBackend> Backbone<B> {
 impl Backbone<Backend> {
     /// A new backbone of a configuration, for a catalogue of `items`.
     pub fn new(config: &Config, items: u32, device: &Device) -> Self {
-        let std = config.model.embedding_std;
-        match config.model.backbone {
-            BackboneName::SasRec => Self::SasRec(SasRec::new(&config.sasrec_shape(items), std, device)),
+        let m = &config.model;
+        let std = m.embedding_std;
+        match m.backbone {
+            BackboneName::SasRec => {
+                Self::SasRec(SasRec::new(&config.sasrec_shape(items), m.norm, m.positions, std, device))
+            }
             BackboneName::Caser => Self::Caser(Caser::new(&config.caser_shape(items), std, device)),
         }
     }

@@ -166,9 +166,8 @@ mod tests {
         let mut features = Vec::new();
         let filters = to_host(model.vertical.weight.val());
         for column in 0..dim {
-            for filter in filters.chunks(3) {
-                features.push((0..3).map(|row| filter[row] * image[row][column]).sum());
-            }
+            let pixels: Vec<f32> = image.iter().map(|row| row[column]).collect();
+            features.extend(filters.chunks(3).map(|filter| dot(filter, &pixels)));
         }
         for (index, layer) in model.horizontal.iter().enumerate() {
             for filter in to_host(layer.weight.val()).chunks((index + 1) * dim) {

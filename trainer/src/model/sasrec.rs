@@ -1,12 +1,13 @@
-//! SASRec (Kang and McAuley 2018, arXiv 1808.09781), pre-norm, with tied item embeddings and no padding row.
+//! SASRec (Kang and McAuley 2018, arXiv 1808.09781) with tied item embeddings and no padding row.
 //!
-//! Sequences are aligned to the right: the newest item always has the last position. Forward follows
-//! docs/numerics.md section 8, in floating point.
+//! Pre-norm with positions from the right, the forward pass follows docs/numerics.md section 8, in floating point.
+//! Post-norm with positions from the left, it is that of RecBole 1.2.1 (Zhao et al. 2021, arXiv 2011.01731).
 
 use super::activation_quantiser::ActivationQuantiser;
 use super::dropout::Dropout;
 use super::quantised_linear::{LayerWeights, QuantisedLinear};
-use crate::tensor::{Backend, Device, IntTensor, Tensor, floats};
+use crate::config::{NormOrder, PositionsFrom};
+use crate::tensor::{Backend, Device, IntTensor, Tensor, floats, integers};
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::prelude::Backend as BurnBackend;
@@ -20,9 +21,9 @@ pub const LAYERS_PER_BLOCK: usize = 6;
 /// One transformer block.
 #[derive(Module, Debug)]
 pub struct Block<B: BurnBackend> {
-    /// Before attention.
+    /// Before attention; post-norm: after its residual sum.
     pub norm1: LayerNorm<B>,
-    /// Before the feed-forward layers.
+    /// Before the feed-forward layers; post-norm: after their residual sum.
     pub norm2: LayerNorm<B>,
     /// Queries of attention.
     pub query: QuantisedLinear<B>,
@@ -54,15 +55,17 @@ pub struct SasRec<B: BurnBackend> {
     pub positions: Param<burn::Tensor<B, 2>>,
     /// Transformer blocks.
     pub blocks: Vec<Block<B>>,
-    /// Before the output layer.
-    pub final_norm: LayerNorm<B>,
+    /// On the input, where blocks are post-norm.
+    pub input_norm: Option<LayerNorm<B>>,
+    /// Before the output layer, where blocks are pre-norm.
+    pub final_norm: Option<LayerNorm<B>>,
     #[module(skip)]
     shape: Shape,
 }
 
-/// The sizes of a backbone, in a form burn's modules can carry.
+/// Sizes and positions of a backbone, in a form burn's modules can carry.
 #[derive(Clone, Debug)]
-struct Shape(SasRecShape);
+struct Shape(SasRecShape, PositionsFrom);
 
 /// A left-padded batch of sequences.
 pub struct Sequences {
@@ -72,6 +75,8 @@ pub struct Sequences {
     pub mask: Tensor<4>,
     /// 1 for items, 0 for padding, [batch, tokens, 1].
     pub real: Tensor<3>,
+    /// Places counted from the oldest item, [batch, tokens]; padding holds 0.
+    pub from_left: IntTensor<2>,
 }
 
 impl Sequences {
@@ -81,6 +86,7 @@ impl Sequences {
         let mut items = vec![0i32; batch * tokens];
         let mut mask = vec![-1e9f32; batch * tokens * tokens];
         let mut real = vec![0.0f32; batch * tokens];
+        let mut from_left = vec![0i32; batch * tokens];
         for (b, row) in rows.iter().enumerate() {
             let pad = tokens - row.len();
             for (slot, &item) in items[b * tokens + pad..].iter_mut().zip(*row) {
@@ -88,13 +94,15 @@ impl Sequences {
             }
             real[b * tokens + pad..(b + 1) * tokens].fill(1.0);
             for t in pad..tokens {
+                from_left[b * tokens + t] = (t - pad) as i32;
                 mask[(b * tokens + t) * tokens + pad..=(b * tokens + t) * tokens + t].fill(0.0);
             }
         }
         Self {
-            items: crate::tensor::integers(items, [batch, tokens], device),
+            items: integers(items, [batch, tokens], device),
             mask: floats(mask, [batch, 1, tokens, tokens], device),
             real: floats(real, [batch, tokens, 1], device),
+            from_left: integers(from_left, [batch, tokens], device),
         }
     }
 }
@@ -117,6 +125,11 @@ impl<B: BurnBackend> SasRec<B> {
         &self.shape.0
     }
 
+    /// Where positions are counted from.
+    pub fn positions_from(&self) -> PositionsFrom {
+        self.shape.1
+    }
+
     /// The quantised layers in plan order.
     pub fn layers(&self) -> impl Iterator<Item = &QuantisedLinear<B>> {
         self.blocks.iter().flat_map(Block::layers)
@@ -132,7 +145,13 @@ impl<B: BurnBackend> SasRec<B> {
 
 impl SasRec<Backend> {
     /// A new backbone; embeddings ~ N(0, `embedding_std`^2).
-    pub fn new(shape: &SasRecShape, embedding_std: f64, device: &Device) -> Self {
+    pub fn new(
+        shape: &SasRecShape,
+        order: NormOrder,
+        positions: PositionsFrom,
+        embedding_std: f64,
+        device: &Device,
+    ) -> Self {
         let (dim, inner) = (usize::from(shape.dim), usize::from(shape.inner));
         let embedding = |rows: usize| {
             Param::from_tensor(Tensor::random([rows, dim], Distribution::Normal(0.0, embedding_std), device))
@@ -153,8 +172,9 @@ impl SasRec<Backend> {
             items: embedding(shape.items as usize),
             positions: embedding(usize::from(shape.positions)),
             blocks: (0..shape.blocks).map(block).collect(),
-            final_norm: norm(),
-            shape: Shape(*shape),
+            input_norm: (order == NormOrder::Post).then(norm),
+            final_norm: (order == NormOrder::Pre).then(norm),
+            shape: Shape(*shape, positions),
         }
     }
 
@@ -177,30 +197,54 @@ impl SasRec<Backend> {
         self
     }
 
-    /// Hidden states after the final norm, [batch, tokens, dim].
+    /// Hidden states after the last norm, [batch, tokens, dim].
     pub fn hidden(&self, sequences: &Sequences, pass: &mut Pass) -> Tensor<3> {
         let [batch, tokens] = sequences.items.dims();
         let dim = usize::from(self.shape().dim);
-        let window = usize::from(self.shape().positions);
         let items = self.items.val().select(0, sequences.items.clone().reshape([batch * tokens]));
-        let positions = self.positions.val().slice_dim(0, window - tokens..window).unsqueeze_dim::<3>(0);
-        let mut x = pass.dropout.apply(items.reshape([batch, tokens, dim]) + positions, pass.rate);
+        let mut x = items.reshape([batch, tokens, dim]) + self.position_embeddings(sequences);
+        if let Some(norm) = &self.input_norm {
+            x = norm.forward(x);
+        }
+        x = pass.dropout.apply(x, pass.rate);
+        // One of the two is the identity.
+        let post = self.input_norm.is_some();
+        let before = |norm: &LayerNorm<Backend>, x: Tensor<3>| if post { x } else { norm.forward(x) };
+        let after = |norm: &LayerNorm<Backend>, x: Tensor<3>| if post { norm.forward(x) } else { x };
         for (block, weights) in self.blocks.iter().zip(pass.weights.chunks(LAYERS_PER_BLOCK)) {
             let [query, key, value, output, expand, contract] = weights else {
                 unreachable!("weights come from layers()")
             };
-            let h = pass.activations.apply(block.norm1.forward(x.clone()));
+            let h = pass.activations.apply(before(&block.norm1, x.clone()));
             let q = block.query.forward(h.clone(), query);
             let k = block.key.forward(h.clone(), key);
             let v = block.value.forward(h, value);
             let c = pass.activations.apply(self.attention(q, k, v, sequences.mask.clone(), pass));
-            x = x + pass.dropout.apply(block.output.forward(c, output), pass.rate);
-            let h = pass.activations.apply(block.norm2.forward(x.clone()));
+            x = after(&block.norm1, x + pass.dropout.apply(block.output.forward(c, output), pass.rate));
+            let h = pass.activations.apply(before(&block.norm2, x.clone()));
             let f = self.activate(block.expand.forward(h, expand));
             let f = pass.activations.apply(pass.dropout.apply(f, pass.rate));
-            x = x + pass.dropout.apply(block.contract.forward(f, contract), pass.rate);
+            x = after(&block.norm2, x + pass.dropout.apply(block.contract.forward(f, contract), pass.rate));
         }
-        self.final_norm.forward(x)
+        match &self.final_norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+
+    /// [1 or batch, tokens, dim].
+    fn position_embeddings(&self, sequences: &Sequences) -> Tensor<3> {
+        let [batch, tokens] = sequences.items.dims();
+        let [window, dim] = self.positions.dims();
+        match self.positions_from() {
+            PositionsFrom::Right => {
+                self.positions.val().slice_dim(0, window - tokens..window).unsqueeze_dim(0)
+            }
+            PositionsFrom::Left => {
+                let places = sequences.from_left.clone().reshape([batch * tokens]);
+                self.positions.val().select(0, places).reshape([batch, tokens, dim])
+            }
+        }
     }
 
     fn attention(
@@ -233,7 +277,10 @@ mod tests {
     use super::*;
     use crate::tensor::to_host;
 
-    fn hidden(rows: &[&[u32]]) -> Vec<Vec<f32>> {
+    const VARIANTS: [(NormOrder, PositionsFrom); 2] =
+        [(NormOrder::Pre, PositionsFrom::Right), (NormOrder::Post, PositionsFrom::Left)];
+
+    fn hidden((order, positions): (NormOrder, PositionsFrom), rows: &[&[u32]]) -> Vec<Vec<f32>> {
         let device = Device::Flex(Default::default());
         <Backend as BurnBackend>::seed(&device, 1);
         let shape = SasRecShape {
@@ -246,7 +293,7 @@ mod tests {
             activation: Activation::Gelu,
             norm_epsilon: 1e-5,
         };
-        let model = SasRec::new(&shape, 0.5, &device);
+        let model = SasRec::new(&shape, order, positions, 0.5, &device);
         let weights: Vec<_> = model.layers().map(QuantisedLinear::full_precision).collect();
         let mut dropout = Dropout::off();
         let activations = ActivationQuantiser::None;
@@ -263,15 +310,28 @@ mod tests {
 
     #[test]
     fn padding_changes_nothing() {
-        let alone = hidden(&[&[3, 4, 5]]);
-        let padded = hidden(&[&[9, 8, 7, 6, 5], &[3, 4, 5]]);
-        close(&alone[0], &padded[1][2 * 8..]);
+        for variant in VARIANTS {
+            let alone = hidden(variant, &[&[3, 4, 5]]);
+            let padded = hidden(variant, &[&[9, 8, 7, 6, 5], &[3, 4, 5]]);
+            close(&alone[0], &padded[1][2 * 8..]);
+        }
     }
 
     #[test]
     fn later_items_do_not_reach_earlier_positions() {
-        let (a, b) = (hidden(&[&[3, 4, 5, 6]]), hidden(&[&[3, 4, 5, 11]]));
-        close(&a[0][..3 * 8], &b[0][..3 * 8]);
-        assert!(a[0][3 * 8..] != b[0][3 * 8..]);
+        for variant in VARIANTS {
+            let (a, b) = (hidden(variant, &[&[3, 4, 5, 6]]), hidden(variant, &[&[3, 4, 5, 11]]));
+            close(&a[0][..3 * 8], &b[0][..3 * 8]);
+            assert!(a[0][3 * 8..] != b[0][3 * 8..]);
+        }
+    }
+
+    /// What precedes the newest item moves the positions of one variant and not of the other.
+    #[test]
+    fn positions_count_from_their_end() {
+        let [right, left] = VARIANTS;
+        let first = |variant, rows: &[u32]| hidden(variant, &[rows])[0][..8].to_vec();
+        close(&first(left, &[3]), &first(left, &[3, 4, 5]));
+        assert!(first(right, &[3]) != first(right, &[3, 4, 5]));
     }
 }

@@ -115,27 +115,43 @@ pub fn save<M: Module<Backend>>(
     module: &M,
     state: Option<(&Adam, &Progress)>,
 ) -> Result<(), CheckpointError> {
-    let mut tensors = Collect::default();
-    module.visit(&mut tensors);
+    let mut tensors = parameters(module);
     let mut metadata = HashMap::new();
     if let Some((adam, progress)) = state {
         for (name, moments) in &adam.moments {
             for (kind, tensor) in [("first", &moments.first), ("second", &moments.second)] {
                 let shape = tensor.dims().to_vec();
-                tensors.tensors.insert(format!("adam.{kind}.{name}"), (shape, bytes(tensor.clone())));
+                tensors.insert(format!("adam.{kind}.{name}"), (shape, bytes(tensor.clone())));
             }
         }
         metadata.insert(PROGRESS.to_owned(), serde_json::to_string(progress).expect("plain data"));
         metadata.insert(STEPS.to_owned(), adam.steps.to_string());
     }
+    // Finished weights carry no metadata, which has no order: equal weights, equal files.
+    write(path, &tensors, (!metadata.is_empty()).then_some(metadata))
+}
+
+/// Shape and little-endian f32 by name.
+pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+
+/// The parameters of `module` by dotted name.
+pub(crate) fn parameters<M: Module<Backend>>(module: &M) -> Tensors {
+    let mut found = Collect::default();
+    module.visit(&mut found);
+    found.tensors
+}
+
+/// Writes a safetensors file; nothing stays at or beside `path` if that fails.
+pub(crate) fn write(
+    path: &Path,
+    tensors: &Tensors,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<(), CheckpointError> {
     let format_error = |source| CheckpointError::Format { path: path.to_owned(), source };
     let views = tensors
-        .tensors
         .iter()
         .map(|(name, (shape, data))| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)));
     let views: Vec<_> = views.collect::<Result<_, _>>().map_err(format_error)?;
-    // Finished weights carry no metadata, which has no order: equal weights, equal files.
-    let metadata = (!metadata.is_empty()).then_some(metadata);
     let file = safetensors::serialize(views, metadata).map_err(format_error)?;
     crate::atomic_file::write(path, &file)
         .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
@@ -181,7 +197,12 @@ fn bytes<const D: usize>(tensor: Tensor<D>) -> Vec<u8> {
     to_host(tensor).iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-fn values(path: &Path, stored: &safetensors::SafeTensors, name: &str) -> Result<Vec<f32>, CheckpointError> {
+/// The values of a tensor, which must be f32 and finite.
+pub(crate) fn values(
+    path: &Path,
+    stored: &safetensors::SafeTensors,
+    name: &str,
+) -> Result<Vec<f32>, CheckpointError> {
     let view = stored
         .tensor(name)
         .map_err(|_| CheckpointError::Missing { path: path.to_owned(), name: name.to_owned() })?;
@@ -206,7 +227,7 @@ fn values(path: &Path, stored: &safetensors::SafeTensors, name: &str) -> Result<
 #[derive(Default)]
 struct Collect {
     names: Vec<String>,
-    tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+    tensors: Tensors,
 }
 
 impl ModuleVisitor<Backend> for Collect {
