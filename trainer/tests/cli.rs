@@ -2,7 +2,7 @@
 
 mod desk;
 
-use desk::Desk;
+use desk::{Desk, SMALL};
 use std::path::Path;
 use std::process::{Child, Command};
 
@@ -242,4 +242,48 @@ fn an_interrupted_run_resumes_bit_for_bit() {
             |run: &str| std::fs::read(desk.path(&format!("{run}/checkpoints/{stage}.safetensors"))).unwrap();
         assert!(read("whole") == read("parts"), "stage {stage} differs");
     }
+}
+
+/// Every baseline and option on Caser, from one command; the same command again trains nothing.
+#[test]
+fn one_command_reproduces_a_table() {
+    let desk = Desk::new();
+    let knobs = [
+        "model.backbone=caser",
+        "model.window=3",
+        "model.horizontal=4",
+        "model.vertical=2",
+        "quantisation.per_width=true",
+        "train.loss.kind=sampled-softmax",
+        "train.loss.negatives=16",
+        "train.fp32.epochs=2",
+        "train.fisher.windows=4",
+        "train.personal.learns=widths",
+        "train.masks.train=true",
+        "budget.allocator=quotas",
+        "budget.evaluate=[3.0]",
+        "fine_tuning.users=4",
+        "fine_tuning.steps=[1]",
+        "fine_tuning.learning_rates=[1e-3]",
+    ];
+    std::fs::write(desk.path("table.toml"), "[data]\nsource = \"ring.txt\"\n").unwrap();
+    let sets = SMALL.into_iter().filter(|s| !s.starts_with("model.window")).chain(knobs);
+    let args = ["reproduce", "--config", "table.toml", "--seeds", "1,2", "--runs", "runs", "--out", "out"];
+    let args: Vec<&str> =
+        args.into_iter().chain(sets.flat_map(|s| ["--set", s])).chain(["--device", "cpu"]).collect();
+    let told = desk.ok(&args);
+    let table = std::fs::read(desk.path("out/table.json")).unwrap();
+    let table: serde_json::Value = serde_json::from_slice(&table).unwrap();
+    let ids: Vec<&str> =
+        table["rows"].as_array().unwrap().iter().map(|r| r["id"].as_str().unwrap()).collect();
+    for id in ["fp32", "fine_tuned", "uniform4", "fisher@3", "static@3", "personal@3", "personal@3.mean"] {
+        assert!(ids.contains(&id), "{id} in {ids:?}");
+    }
+    assert!(ids.contains(&"static-mask@3") && ids.contains(&"personal-mask@3"), "{ids:?}");
+    let checkpoint = desk.path("runs/seed-2/checkpoints/personal.safetensors");
+    let trained = std::fs::metadata(&checkpoint).unwrap().modified().unwrap();
+    assert_eq!(desk.ok(&args), told);
+    assert_eq!(std::fs::metadata(&checkpoint).unwrap().modified().unwrap(), trained);
+    let said = desk.refused(&["export", "--run", "runs/seed-1", "--out", "device"]);
+    assert!(said.contains("Caser"), "{said}");
 }

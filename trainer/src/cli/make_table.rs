@@ -8,10 +8,10 @@ use std::path::PathBuf;
 pub(super) struct MakeTable {
     /// Folders of runs that differ only in train.seed, each evaluated with --save
     #[arg(required = true)]
-    runs: Vec<PathBuf>,
+    pub(super) runs: Vec<PathBuf>,
     /// Folder of the tables, plots and report
     #[arg(long)]
-    out: PathBuf,
+    pub(super) out: PathBuf,
 }
 
 impl MakeTable {

@@ -11,6 +11,7 @@ mod items;
 mod make_table;
 mod plan;
 mod quickstart;
+mod reproduce;
 mod rerank;
 mod sweep;
 mod table;
@@ -38,6 +39,8 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Hit rate, NDCG and cross-entropy of a run's models
     Evaluate(evaluate::Evaluate),
+    /// A table from its configuration: train and evaluate several seeds, then tabulate
+    Reproduce(reproduce::Reproduce),
     /// Tables, plots and a report of evaluated runs that differ only in their seed
     Table(make_table::MakeTable),
     /// Start a run from SASRec weights that PyTorch or RecBole trained
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Sweep(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Reproduce(command) => command.run(),
         Command::Table(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),

@@ -1,0 +1,60 @@
+//! `chord reproduce`: train, evaluate and tabulate one configuration over several seeds.
+
+use super::make_table::MakeTable;
+use crate::config;
+use crate::data::Split;
+use crate::device::{self, DeviceName};
+use crate::evaluation::{saved, suite};
+use crate::run::{Run, load_data};
+use anyhow::Context;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Reproduce {
+    /// TOML file of the table, for example configs/tables/ml-100k-sasrec.toml
+    #[arg(long)]
+    config: PathBuf,
+    /// Override a knob, for example --set data.source=data/Yelp.txt
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Seeds, a run each
+    #[arg(long, value_delimiter = ',', default_value = "0,1,2")]
+    seeds: Vec<u64>,
+    /// Folder of the runs; those in it are gone on with
+    #[arg(long)]
+    runs: PathBuf,
+    /// Folder of the tables, plots and report
+    #[arg(long)]
+    out: PathBuf,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceName,
+}
+
+impl Reproduce {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let device = device::open(self.device)?;
+        let configs = self.seeds.iter().map(|seed| {
+            let set = [&self.set[..], &[format!("train.seed={seed}")]].concat();
+            config::load(Some(&self.config), &set)
+        });
+        let configs = configs.collect::<Result<Vec<_>, _>>()?;
+        let data = load_data(configs.first().context("no seed is given")?)?;
+        let folders: Vec<PathBuf> = self.seeds.iter().map(|s| self.runs.join(format!("seed-{s}"))).collect();
+        crate::logging::init(Some(&self.runs)).context("cannot open log.txt")?;
+        for (folder, config) in folders.iter().zip(configs) {
+            let run = match folder.join("config.toml").exists() {
+                true => Run::resume(folder, &config)?,
+                false => Run::create(folder, config)?,
+            };
+            if saved::path(folder).exists() {
+                continue;
+            }
+            super::train::train(&run, &device)?;
+            let held_out = data.split(run.config.data.split())?;
+            suite::evaluate(&run, &data, &held_out, &device, Split::Test)?.save(folder)?;
+        }
+        MakeTable { runs: folders, out: self.out }.run()
+    }
+}
