@@ -70,12 +70,8 @@ impl Layer {
                 });
             return LayerWeights::Shared(AtWidth { weight, bias });
         }
-        // One small product for each channel: [outputs, batch, steps] x [outputs, steps, inputs].
-        let gates: Tensor<3> = Tensor::stack(gates, 2);
-        let steps: Tensor<3> = Tensor::stack(self.steps.iter().map(|s| s.weight.clone()).collect(), 1);
-        let chosen = gates.swap_dims(0, 1).matmul(steps).swap_dims(0, 1);
-        let weight = chosen + self.narrowest.weight.clone().unsqueeze::<3>();
-        LayerWeights::PerUser { weight, bias: bias.expand([batch, self.outputs]) }
+        let steps = [&self.narrowest].into_iter().chain(&self.steps).map(|s| s.weight.clone()).collect();
+        LayerWeights::PerUser { steps, gates, bias: bias.expand([batch, self.outputs]) }
     }
 }
 
@@ -116,26 +112,20 @@ mod tests {
                     |step| floats(vec![f32::from(code > step); users * channels], [users, channels], &device);
                 (0..3).map(gate).collect()
             };
-            for ((one, three), same) in
-                palette.select(&gates(1)).iter().zip(palette.select(&gates(3))).zip(uniform(&backbone, bits))
+            let x = floats((0..3 * 2 * 24).map(|i| (i as f32 * 0.7).cos()).collect(), [3, 2, 24], &device);
+            let layers = backbone.layers();
+            for (((one, three), same), layer) in palette
+                .select(&gates(1))
+                .iter()
+                .zip(palette.select(&gates(3)))
+                .zip(uniform(&backbone, bits))
+                .zip(layers)
             {
-                let (
-                    LayerWeights::Shared(one),
-                    LayerWeights::PerUser { weight, bias },
-                    LayerWeights::Shared(same),
-                ) = (one, three, same)
-                else {
-                    panic!("one user shares, three do not")
-                };
-                let close = |a: Vec<f32>, b: &[f32]| {
-                    a.chunks(b.len())
-                        .for_each(|a| a.iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() < 1e-6)));
-                };
-                let same = (to_host(same.weight), to_host(same.bias));
-                close(to_host(one.weight.clone()), &same.0);
-                close(to_host(one.bias.clone()), &same.1);
-                close(to_host(weight), &same.0);
-                close(to_host(bias), &same.1);
+                let x = x.clone().slice_dim(2, 0..layer.inputs());
+                let same = to_host(layer.forward(x.clone(), &same));
+                for other in [to_host(layer.forward(x.clone(), one)), to_host(layer.forward(x, &three))] {
+                    same.iter().zip(other).for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{a} {b}"));
+                }
             }
         }
     }

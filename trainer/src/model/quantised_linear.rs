@@ -50,10 +50,12 @@ pub struct AtWidth {
 pub enum LayerWeights {
     /// The same for all users.
     Shared(AtWidth),
-    /// A matrix and a bias for each user of the batch.
+    /// Weights and biases of each user of the batch, selected by gates.
     PerUser {
-        /// [batch, outputs, inputs].
-        weight: Tensor<3>,
+        /// The narrowest width's weights, then what each step of the palette adds, [1 + steps][outputs, inputs].
+        steps: Vec<Tensor<2>>,
+        /// [batch, outputs] for each step.
+        gates: Vec<Tensor<2>>,
         /// [batch, outputs].
         bias: Tensor<2>,
     },
@@ -158,11 +160,40 @@ impl Linear {
                 let y = x.reshape([batch * tokens, inputs]).matmul(weight.clone().transpose());
                 y.reshape([batch, tokens, self.outputs()]) + bias.clone().unsqueeze_dim(1)
             }
-            LayerWeights::PerUser { weight, bias } => {
-                x.matmul(weight.clone().swap_dims(1, 2)) + bias.clone().unsqueeze_dim(1)
+            LayerWeights::PerUser { steps, gates, bias } => {
+                let y = if tokens <= MIX_OUTPUTS * inputs {
+                    mix_outputs(x, steps, gates)
+                } else {
+                    x.matmul(mix_weights(steps, gates).swap_dims(1, 2))
+                };
+                y + bias.clone().unsqueeze_dim(1)
             }
         }
     }
+}
+
+/// Up to this many tokens for each input, mixing the products of all widths (work per token) costs less than making
+/// every user's matrix (work per input): a matrix is used once for each token.
+const MIX_OUTPUTS: usize = 2;
+
+/// Products with all steps at once, then each user's own mix: [batch, tokens, inputs] -> [batch, tokens, outputs].
+fn mix_outputs(x: Tensor<3>, steps: &[Tensor<2>], gates: &[Tensor<2>]) -> Tensor<3> {
+    let [batch, tokens, inputs] = x.dims();
+    let outputs = steps[0].dims()[0];
+    let all = Tensor::cat(steps.to_vec(), 0);
+    let products = x.reshape([batch * tokens, inputs]).matmul(all.transpose());
+    let products = products.reshape([batch, tokens, steps.len() * outputs]);
+    let part = |step: usize| products.clone().slice_dim(2, step * outputs..(step + 1) * outputs);
+    let gated = gates.iter().enumerate().map(|(i, gate)| part(i + 1) * gate.clone().unsqueeze_dim(1));
+    gated.fold(part(0), |sum, gated| sum + gated)
+}
+
+/// Each user's own matrix, [batch, outputs, inputs].
+fn mix_weights(steps: &[Tensor<2>], gates: &[Tensor<2>]) -> Tensor<3> {
+    // One small product for each channel: [outputs, batch, steps] x [outputs, steps, inputs].
+    let gates: Tensor<3> = Tensor::stack(gates.to_vec(), 2);
+    let added: Tensor<3> = Tensor::stack(steps[1..].to_vec(), 1);
+    gates.swap_dims(0, 1).matmul(added).swap_dims(0, 1) + steps[0].clone().unsqueeze::<3>()
 }
 
 #[cfg(test)]
@@ -189,6 +220,19 @@ mod tests {
                 assert!((found - expected).abs() <= 1e-6 * range, "{bits} bits: {found} {expected}");
             }
         }
+    }
+
+    /// Mixing outputs and mixing weights are the same function.
+    #[test]
+    fn mixes_agree() {
+        let device = Device::Flex(Default::default());
+        let wave = |n: usize, f: f32| (0..n).map(|i| (i as f32 * f).sin()).collect::<Vec<_>>();
+        let steps: Vec<_> = (1..=4).map(|s| floats(wave(15, s as f32), [5, 3], &device)).collect();
+        let gates: Vec<_> = (1..=3).map(|s| floats(wave(10, 0.3 * s as f32), [2, 5], &device)).collect();
+        let x = floats(wave(24, 0.9), [2, 4, 3], &device);
+        let outputs = to_host(mix_outputs(x.clone(), &steps, &gates));
+        let weights = to_host(x.matmul(mix_weights(&steps, &gates).swap_dims(1, 2)));
+        outputs.iter().zip(&weights).for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{a} {b}"));
     }
 
     /// Gradients pass straight through inside the range, stop outside, and reach the range from both.
