@@ -263,6 +263,8 @@ pub struct TrainConfig {
     pub stretch: usize,
     /// Threads a step is split over.
     pub shards: usize,
+    /// Whether the weights of quantised layers keep their initial values.
+    pub frozen_layers: bool,
     /// Warm-up steps.
     pub warm_up: usize,
     /// Gradient norm bound.

@@ -7,7 +7,7 @@ use super::cost::Cost;
 use super::saved::Measured;
 use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, ndcg, outcome};
-use crate::config::{Config, Learns};
+use crate::config::Config;
 use crate::data::Case;
 use crate::model::backbone::Backbone;
 use crate::model::chord::{Chord, Precision};
@@ -127,7 +127,7 @@ impl FineTuning<'_> {
         let next = AtomicUsize::new(0);
         let of_case = |number: usize| {
             let case = &cases[number];
-            let mut model = self.model.clone().learning(Precision::Fp32, Learns::Plans);
+            let mut model = self.model.clone().learning(Precision::Fp32, &self.config.train);
             let mut adam = Adam::default();
             let mut judged = Vec::with_capacity(steps.len());
             for step in 1..=steps.last().copied().unwrap_or(0) {
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(again[0][0], found[0][0]);
         let mut adam = Adam::default();
         let stepped = tuning.step(
-            model.clone().learning(Precision::Fp32, Learns::Plans).backbone,
+            model.clone().learning(Precision::Fp32, &config.train).backbone,
             &mut adam,
             &history,
             1e-2,

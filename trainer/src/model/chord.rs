@@ -8,7 +8,7 @@ use super::mixed_precision::{PaletteSteps, uniform};
 use super::profile::Profile;
 use super::quantised_linear::LayerWeights;
 use crate::allocator::{Allocation, AllocationError, Allocator, gates};
-use crate::config::{Config, Learns};
+use crate::config::{Config, Learns, TrainConfig};
 use crate::hypernetwork::{Channels, Granularities, Hypernetworks, SharedScores};
 use crate::model::profile::Histories;
 use crate::tensor::{Backend, Device, Tensor, to_host};
@@ -112,18 +112,28 @@ impl Chord<Backend> {
     }
 
     /// With gradients only where a stage learns: the backbone, with the shared scores where they are learned; in
-    /// personal stages the profile encoder and the hypernetworks, with as much of the backbone as `learns` says.
-    pub fn learning(self, stage: Precision, learns: Learns) -> Self {
-        fn only<M: Module<Backend>>(module: M, learns: Learns) -> M {
-            module.map(&mut RequireGrad { learns, depth: 0 })
+    /// personal stages the profile encoder and the hypernetworks, with as much of the backbone as the configuration
+    /// says.
+    pub fn learning(self, stage: Precision, train: &TrainConfig) -> Self {
+        fn when<M: Module<Backend>>(module: M, learns: bool) -> M {
+            module.map(&mut RequireGrad { learns: |_: &[String]| learns, path: Vec::new() })
         }
-        let when = |on| if on { Learns::Everything } else { Learns::Plans };
         let personal = stage.is_personal();
+        let learns = if personal { train.personal.learns } else { Learns::Everything };
+        let learns = |path: &[String]| {
+            let is = |name: &str| path.iter().any(|part| part == name);
+            match learns {
+                Learns::Plans => false,
+                Learns::Widths => is("per_width"),
+                // Only quantised layers call a parameter weight.
+                Learns::Everything => !(train.frozen_layers && is("weight")),
+            }
+        };
         Self {
-            backbone: only(self.backbone, if personal { learns } else { Learns::Everything }),
-            shared: only(self.shared, when(matches!(stage, Precision::Static | Precision::StaticMask))),
-            profile: only(self.profile, when(personal)),
-            hypernetworks: only(self.hypernetworks, when(personal)),
+            backbone: self.backbone.map(&mut RequireGrad { learns, path: Vec::new() }),
+            shared: when(self.shared, matches!(stage, Precision::Static | Precision::StaticMask)),
+            profile: when(self.profile, personal),
+            hypernetworks: when(self.hypernetworks, personal),
         }
     }
 
@@ -183,31 +193,24 @@ impl Chord<Backend> {
     }
 }
 
-/// Sets which parameters take part in backpropagation.
-struct RequireGrad {
-    learns: Learns,
-    /// Modules entered below one that holds scales and biases of widths.
-    depth: usize,
+/// Sets which parameters take part in backpropagation, by their path.
+struct RequireGrad<F> {
+    learns: F,
+    path: Vec<String>,
 }
 
-impl ModuleMapper<Backend> for RequireGrad {
+impl<F: Fn(&[String]) -> bool> ModuleMapper<Backend> for RequireGrad<F> {
     fn enter_module(&mut self, name: &str, _: &str) {
-        if name == "per_width" || self.depth > 0 {
-            self.depth += 1;
-        }
+        self.path.push(name.to_owned());
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.depth = self.depth.saturating_sub(1);
+        self.path.pop();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let learns = match self.learns {
-            Learns::Plans => false,
-            Learns::Widths => self.depth > 0,
-            Learns::Everything => true,
-        };
+        let learns = (self.learns)(&self.path);
         Param::from_mapped_value(id, tensor.detach().set_require_grad(learns), mapper)
     }
 }
@@ -238,5 +241,52 @@ impl Config {
             horizontal: m.horizontal.into(),
             vertical: m.vertical.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    /// Names of the parameters that learn.
+    fn learning(stage: Precision, more: &[&str]) -> Vec<String> {
+        struct Names(Vec<String>, Vec<String>);
+        impl burn::module::ModuleVisitor<Backend> for Names {
+            fn enter_module(&mut self, name: &str, _: &str) {
+                self.0.push(name.to_owned());
+            }
+            fn exit_module(&mut self, _: &str, _: &str) {
+                self.0.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if param.is_require_grad() {
+                    self.1.push(self.0.join("."));
+                }
+            }
+        }
+        let sets = ["model.dim=8", "model.blocks=1", "quantisation.per_width=true"].into_iter();
+        let sets: Vec<String> = sets.chain(more.iter().copied()).map(str::to_owned).collect();
+        let config = config::load(None, &sets).unwrap();
+        let device = Device::autodiff(Device::Flex(Default::default()));
+        let mut names = Names(Vec::new(), Vec::new());
+        Chord::new(&config, 5, &device).learning(stage, &config.train).visit(&mut names);
+        names.1
+    }
+
+    #[test]
+    fn stages_learn_their_own_parts() {
+        let all = |names: &[String], part: &str| names.iter().all(|n| n.contains(part)) && !names.is_empty();
+        let any = |names: &[String], part: &str| names.iter().any(|n| n.contains(part));
+        assert!(all(&learning(Precision::Fp32, &[]), "backbone."));
+        assert!(any(&learning(Precision::Static, &[]), "shared."));
+        assert!(!any(&learning(Precision::Fisher, &[]), "shared."));
+        let plans = learning(Precision::Personal, &[]);
+        assert!(any(&plans, "profile.") && any(&plans, "hypernetworks.") && !any(&plans, "backbone."));
+        let widths = learning(Precision::Personal, &["train.personal.learns=widths"]);
+        let backbone: Vec<String> = widths.into_iter().filter(|n| n.starts_with("backbone")).collect();
+        assert!(all(&backbone, "per_width"));
+        let frozen = learning(Precision::Fp32, &["train.frozen_layers=true"]);
+        assert!(any(&frozen, "items") && any(&frozen, "log_range") && !any(&frozen, ".weight"));
     }
 }

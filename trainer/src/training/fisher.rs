@@ -24,7 +24,7 @@ pub(super) fn log_scores(
     bar: &ProgressBar,
 ) -> Result<Vec<f32>, AllocationError> {
     debug_assert_eq!(context.precision, Precision::Fp32);
-    let model = model.clone().learning(Precision::Fp32, context.config.train.personal.learns);
+    let model = model.clone().learning(Precision::Fp32, &context.config.train);
     let drawn = batches::epoch(context.data, context.config.training_window(), 1, seed);
     let mut information: Vec<Vec<f64>> =
         model.backbone.layers().iter().map(|l| vec![0.0; l.outputs()]).collect();

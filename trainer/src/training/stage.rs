@@ -158,7 +158,7 @@ impl Stage<'_> {
             }
             info!("{name}: going on from epoch {}, step {}", progress.epoch + 1, progress.step);
         }
-        model = model.learning(self.precision, self.config.train.personal.learns);
+        model = model.learning(self.precision, &self.config.train);
         let schedule = self.schedule();
         let allocator = allocator(self.config, self.precision, &Channels::of(&model.backbone));
         let context = StepContext {
