@@ -59,7 +59,7 @@ fn main() -> anyhow::Result<()> {
     let deviations = config.quantisation.range_deviations;
     let model = Chord::new(&config, arguments.items, &device);
     let backbone = model.backbone.clone().map_layers(|layer| layer.initialise_ranges(deviations));
-    let mut model = Chord { backbone, ..model }.learning(precision, config.train.personal.learns);
+    let mut model = Chord { backbone, ..model }.learning(precision, &config.train);
     let allocator = allocator(&config, precision, &Channels::of(&model.backbone));
     let context =
         StepContext { config: &config, data: &data, precision, allocator: &allocator, device: &device };
