@@ -42,6 +42,7 @@ impl Reproduce {
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
         let data = load_data(configs.first().context("no seed is given")?)?;
         let folders: Vec<PathBuf> = self.seeds.iter().map(|s| self.runs.join(format!("seed-{s}"))).collect();
+        std::fs::create_dir_all(&self.runs).with_context(|| self.runs.display().to_string())?;
         crate::logging::init(Some(&self.runs)).context("cannot open log.txt")?;
         for (folder, config) in folders.iter().zip(configs) {
             let run = match folder.join("config.toml").exists() {
