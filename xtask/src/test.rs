@@ -22,8 +22,12 @@ pub fn run() -> Result<()> {
     run_command(Command::new(cargo).args(["test", "--workspace", "--locked"]).current_dir(workspace()))
 }
 
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+/// The folder of the workspace, as cargo names it when it runs this program: a kept build folder may hold a program
+/// that was built in another clone.
+fn workspace() -> PathBuf {
+    let package =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.parent().unwrap_or(Path::new(".")).to_owned()
 }
 
 /// The core library for the firmware's target.
