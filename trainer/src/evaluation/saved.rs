@@ -150,7 +150,6 @@ pub struct Evaluation {
 #[derive(Serialize, Deserialize)]
 struct File {
     arrays_sha256: String,
-    #[serde(flatten)]
     summary: Summary,
 }
 
