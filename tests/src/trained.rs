@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chord_trainer::config::{self, Config};
-use chord_trainer::data::{LeaveOneOut, Sequences};
+use chord_trainer::data::{HeldOut, Sequences};
 use chord_trainer::model::chord::{Chord, Precision};
 use chord_trainer::tensor::{Backend, Device};
 use chord_trainer::training::pipeline;
@@ -49,7 +49,7 @@ pub fn device() -> Device {
 /// If training fails.
 pub fn train(config: &Config, run: &Path) -> Chord<Backend> {
     let sequences = sequences();
-    let data = LeaveOneOut::new(&sequences);
+    let data = HeldOut::new(&sequences);
     pipeline::train(config, &data, ITEMS, &device(), run).expect("training succeeds");
     pipeline::load(config, ITEMS, &device(), run, Precision::Personal).expect("the last stage is finished")
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use chord_trainer::data::ml100k::{self, Origin, Sources};
-use chord_trainer::data::{LeaveOneOut, Split, Stats};
+use chord_trainer::data::{HeldOut, Split, Stats};
 
 /// A port of this machine at which nobody listens.
 fn closed_port() -> u16 {
@@ -76,7 +76,7 @@ fn movielens_100k() {
     assert_eq!(dataset.item_name(0), "Toy Story (1995)");
     assert_eq!(dataset.item_name(266), "unknown");
     assert_eq!(dataset.item_name(1411), "Land Before Time III: The Time of the Great Giving (1995) (V)");
-    let split = LeaveOneOut::new(&dataset.sequences);
+    let split = HeldOut::new(&dataset.sequences);
     for which in [Split::Validation, Split::Test] {
         assert_eq!(split.cases(which).count(), 943);
     }

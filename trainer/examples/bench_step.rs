@@ -2,7 +2,7 @@
 //! line of JSON with the milliseconds of each step. See benches/torch.
 
 use chord_trainer::config;
-use chord_trainer::data::{LeaveOneOut, Sequences};
+use chord_trainer::data::{HeldOut, Sequences};
 use chord_trainer::device::{self, DeviceName};
 use chord_trainer::hypernetwork::Channels;
 use chord_trainer::model::chord::{Chord, Precision, allocator};
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
     let random = |at: usize| (mix(&[at as u64]) % u64::from(arguments.items)) as u32;
     let user = |user: usize| (0..length + 2).map(|t| random(user * (length + 2) + t)).collect::<Vec<_>>();
     let sequences: Sequences = (0..4 * batch).map(user).collect();
-    let data = LeaveOneOut::new(&sequences);
+    let data = HeldOut::new(&sequences);
     let windows: Vec<Window> = (0..4 * batch).map(|user| Window { user, start: 0, end: length }).collect();
 
     let deviations = config.quantisation.range_deviations;

@@ -80,6 +80,17 @@ impl Run {
         serde_json::from_slice(&std::fs::read(self.folder.join(PROVENANCE)).ok()?).ok()
     }
 
+    /// Starts a run, or goes on with the one that is there; `config` must then be its own.
+    ///
+    /// # Errors
+    /// As [`Run::create`] and [`Run::open`]; if the configurations differ.
+    pub fn create_or_resume(folder: &Path, config: Config) -> Result<Self, RunError> {
+        match folder.join("config.toml").exists() {
+            true => Self::resume(folder, &config),
+            false => Self::create(folder, config),
+        }
+    }
+
     /// Opens a run to go on with it under `config`, which must be its own.
     ///
     /// # Errors

@@ -39,12 +39,9 @@ impl Quickstart {
         let user = data
             .user_row(&self.user)
             .with_context(|| format!("--user: {:?} is not in {}", self.user, data.name))?;
-        let run = match self.run.join("config.toml").exists() {
-            true => Run::resume(&self.run, &config)?,
-            false => Run::create(&self.run, config)?,
-        };
+        let run = Run::create_or_resume(&self.run, config)?;
         crate::logging::init(Some(&run.folder)).context("cannot open log.txt")?;
-        train::train(&run, &device)?;
+        train::train(&run, &data, &device)?;
 
         let budget = run.config.budget.default;
         let rows = table::rows(&run, &data, &device, EngineName::Trainer, Split::Test, budget)?;

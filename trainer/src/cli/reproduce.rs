@@ -45,14 +45,11 @@ impl Reproduce {
         std::fs::create_dir_all(&self.runs).with_context(|| self.runs.display().to_string())?;
         crate::logging::init(Some(&self.runs)).context("cannot open log.txt")?;
         for (folder, config) in folders.iter().zip(configs) {
-            let run = match folder.join("config.toml").exists() {
-                true => Run::resume(folder, &config)?,
-                false => Run::create(folder, config)?,
-            };
+            let run = Run::create_or_resume(folder, config)?;
             if saved::path(folder).exists() {
                 continue;
             }
-            super::train::train(&run, &device)?;
+            super::train::train(&run, &data, &device)?;
             let held_out = data.split(run.config.data.split())?;
             suite::evaluate(&run, &data, &held_out, &device, Split::Test)?.save(folder)?;
         }

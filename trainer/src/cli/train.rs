@@ -1,6 +1,7 @@
 //! `chord train`
 
 use crate::config;
+use crate::data::Dataset;
 use crate::device::{self, DeviceName};
 use crate::run::{Run, load_data};
 use crate::training::{interrupt, pipeline};
@@ -31,23 +32,26 @@ pub(super) struct Train {
 impl Train {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let device = device::open(self.device)?;
-        let run = if self.resume {
-            Run::open(&self.run)?
-        } else {
-            let config = config::load(self.config.as_deref(), &self.set)?;
-            // Read before the folder appears, so that bad data leaves nothing behind.
-            load_data(&config)?.split(config.data.split())?;
-            Run::create(&self.run, config)?
+        let opened = if self.resume { Some(Run::open(&self.run)?) } else { None };
+        let config = match &opened {
+            Some(run) => run.config.clone(),
+            None => config::load(self.config.as_deref(), &self.set)?,
+        };
+        // Read before the folder appears, so that bad data leaves nothing behind.
+        let data = load_data(&config)?;
+        data.split(config.data.split())?;
+        let run = match opened {
+            Some(run) => run,
+            None => Run::create(&self.run, config)?,
         };
         crate::logging::init(Some(&run.folder)).context("cannot open log.txt")?;
-        train(&run, &device)
+        train(&run, &data, &device)
     }
 }
 
-/// Trains all stages of a run.
-pub(super) fn train(run: &Run, device: &crate::tensor::Device) -> anyhow::Result<()> {
+/// Trains all stages of a run on `data`, which is what its configuration names.
+pub(super) fn train(run: &Run, data: &Dataset, device: &crate::tensor::Device) -> anyhow::Result<()> {
     interrupt::install();
-    let data = load_data(&run.config)?;
     info!(
         "{}: {} users, {} items on {}",
         data.name,

@@ -26,7 +26,7 @@ pub use error::{Attempt, DataError};
 pub use filters::Filters;
 pub use ids::Ids;
 pub use sequences::Sequences;
-pub use split::{Case, HeldOut, LeaveOneOut, MIN_EVALUATED, Split, SplitRule};
+pub use split::{Case, HeldOut, MIN_EVALUATED, Split, SplitRule};
 pub use stats::{Stats, TopItem};
 pub use times::Times;
 

@@ -62,9 +62,6 @@ pub struct HeldOut<'a> {
     cuts: Option<Cuts<'a>>,
 }
 
-/// What most of the code calls [`HeldOut`], from when leave-one-out was the only rule.
-pub type LeaveOneOut<'a> = HeldOut<'a>;
-
 /// The last points in time that belong to training and to validation.
 #[derive(Debug, Clone, Copy)]
 struct Cuts<'a> {
@@ -166,7 +163,7 @@ mod tests {
     #[test]
     fn holds_out_the_last_two() {
         let sequences: Sequences = [&[1, 2, 3, 4][..], &[5, 6], &[7, 8, 9], &[]].into_iter().collect();
-        let split = LeaveOneOut::new(&sequences);
+        let split = HeldOut::new(&sequences);
         let train: Vec<_> = (0..split.users()).map(|user| split.train(user)).collect();
         assert_eq!(train, [&[1, 2][..], &[5, 6], &[7], &[]]);
         let cases = |which| split.cases(which).map(|c| (c.user, c.history, c.target)).collect::<Vec<_>>();

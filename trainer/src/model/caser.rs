@@ -132,14 +132,14 @@ mod tests {
     use super::*;
     use crate::model::activation_quantiser::ActivationQuantiser;
     use crate::model::dropout::Dropout;
+    use crate::model::initialisation::seeded;
     use crate::tensor::to_host;
 
     const SHAPE: CaserShape = CaserShape { items: 9, window: 3, dim: 4, horizontal: 2, vertical: 2 };
 
     fn model() -> Caser<Backend> {
         let device = Device::Flex(Default::default());
-        <Backend as BurnBackend>::seed(&device, 5);
-        Caser::new(&SHAPE, 0.7, &device)
+        seeded(5, &device, || Caser::new(&SHAPE, 0.7, &device))
     }
 
     fn hidden(model: &Caser<Backend>, rows: &[&[u32]]) -> Vec<Vec<f32>> {

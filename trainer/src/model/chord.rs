@@ -4,6 +4,7 @@ use super::activation_quantiser::ActivationQuantiser;
 use super::backbone::Backbone;
 use super::caser::CaserShape;
 use super::dropout::Dropout;
+use super::initialisation::seeded;
 use super::mixed_precision::{PaletteSteps, uniform};
 use super::profile::Profile;
 use super::quantised_linear::LayerWeights;
@@ -94,21 +95,23 @@ impl Chord<Backend> {
     /// Fresh weights. Initialised on the CPU, so that every device starts from the same ones.
     pub fn new(config: &Config, items: u32, device: &Device) -> Self {
         let cpu = Device::autodiff(Device::Flex(Default::default()));
-        Backend::seed(&cpu, config.train.seed);
-        let mut backbone = Backbone::new(config, items, &cpu);
+        seeded(config.train.seed, &cpu, || Self::draw(config, items, &cpu).fork(device))
+    }
+
+    fn draw(config: &Config, items: u32, cpu: &Device) -> Self {
+        let mut backbone = Backbone::new(config, items, cpu);
         if config.quantisation.per_width {
             backbone = backbone.map_layers(|l| l.with_per_width(&[0, 2, 4, 8]));
         }
         let channels = Channels::of(&backbone);
         let (p, h) = (&config.profile, &config.hypernetwork);
         let granularities = Granularities { element: h.element, filter: h.filter, layer: h.layer };
-        let model = Self {
-            shared: SharedScores::new(&channels, h.shared_spread, &cpu),
-            profile: Profile::new(usize::from(config.model.dim), p.features, p.hidden, &cpu),
-            hypernetworks: Hypernetworks::new(&channels, p.hidden, h.rank, granularities, &cpu),
+        Self {
+            shared: SharedScores::new(&channels, h.shared_spread, cpu),
+            profile: Profile::new(usize::from(config.model.dim), p.features, p.hidden, cpu),
+            hypernetworks: Hypernetworks::new(&channels, p.hidden, h.rank, granularities, cpu),
             backbone,
-        };
-        model.fork(device)
+        }
     }
 
     /// With gradients only where a stage learns: the backbone, with the shared scores where they are learned; in

@@ -5,6 +5,7 @@ pub mod backbone;
 pub mod caser;
 pub mod chord;
 pub mod dropout;
+pub mod initialisation;
 pub mod mixed_precision;
 pub mod profile;
 pub mod quantised_linear;

@@ -275,6 +275,7 @@ impl SasRec<Backend> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::initialisation::seeded;
     use crate::tensor::to_host;
 
     const VARIANTS: [(NormOrder, PositionsFrom); 2] =
@@ -282,7 +283,6 @@ mod tests {
 
     fn hidden((order, positions): (NormOrder, PositionsFrom), rows: &[&[u32]]) -> Vec<Vec<f32>> {
         let device = Device::Flex(Default::default());
-        <Backend as BurnBackend>::seed(&device, 1);
         let shape = SasRecShape {
             items: 20,
             positions: 6,
@@ -293,7 +293,7 @@ mod tests {
             activation: Activation::Gelu,
             norm_epsilon: 1e-5,
         };
-        let model = SasRec::new(&shape, order, positions, 0.5, &device);
+        let model = seeded(1, &device, || SasRec::new(&shape, order, positions, 0.5, &device));
         let weights: Vec<_> = model.layers().map(QuantisedLinear::full_precision).collect();
         let mut dropout = Dropout::off();
         let activations = ActivationQuantiser::None;

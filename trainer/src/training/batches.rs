@@ -1,6 +1,6 @@
 //! Training batches: a function of the data, a seed and the epoch alone.
 
-use crate::data::LeaveOneOut;
+use crate::data::HeldOut;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -32,7 +32,7 @@ pub struct Example<'a> {
 
 /// The windows of one epoch in batches of `batch`: `ceil(n / window)` random windows of at most `window + 1` items
 /// for a user of n training items; each batch holds windows of similar length.
-pub fn epoch(data: &LeaveOneOut, window: usize, batch: usize, seed: u64) -> Vec<Vec<Window>> {
+pub fn epoch(data: &HeldOut, window: usize, batch: usize, seed: u64) -> Vec<Vec<Window>> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut windows = Vec::new();
     for user in 0..data.users() {
@@ -65,14 +65,14 @@ pub fn epoch(data: &LeaveOneOut, window: usize, batch: usize, seed: u64) -> Vec<
 
 impl Window {
     /// The window with every target counted.
-    pub fn whole<'a>(&self, data: &LeaveOneOut<'a>) -> Example<'a> {
+    pub fn whole<'a>(&self, data: &HeldOut<'a>) -> Example<'a> {
         let items = &data.train(self.user)[self.start..self.end];
         Example { inputs: &items[..items.len() - 1], targets: &items[1..], first_target: 0, profile: &[] }
     }
 
     /// The window split at a random item m of its first half: the profile sees items before m, the loss counts
     /// targets from m on, so one plan serves the sequence without seeing what it must predict.
-    pub fn split<'a>(&self, data: &LeaveOneOut<'a>, rng: &mut impl Rng) -> Example<'a> {
+    pub fn split<'a>(&self, data: &HeldOut<'a>, rng: &mut impl Rng) -> Example<'a> {
         const LEAST_PROFILE: usize = 3;
         let items = data.train(self.user);
         let first = self.start + 1;
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn an_epoch_follows_from_its_seed_and_covers_every_user() {
         let sequences = sequences();
-        let data = LeaveOneOut::new(&sequences);
+        let data = HeldOut::new(&sequences);
         let batches = epoch(&data, 10, 4, 1);
         assert_eq!(batches, epoch(&data, 10, 4, 1));
         assert_ne!(batches, epoch(&data, 10, 4, 2));
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn profiles_end_before_the_targets() {
         let sequences = sequences();
-        let data = LeaveOneOut::new(&sequences);
+        let data = HeldOut::new(&sequences);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
         for window in epoch(&data, 10, 4, 3).concat() {
             let example = window.split(&data, &mut rng);

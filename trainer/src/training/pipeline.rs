@@ -3,7 +3,7 @@
 use super::metrics_log::MetricsLog;
 use super::stage::{Stage, TrainingError, finished};
 use crate::config::Config;
-use crate::data::LeaveOneOut;
+use crate::data::HeldOut;
 use crate::model::chord::{Chord, Precision};
 use crate::tensor::{Backend, Device};
 use burn::module::Module;
@@ -30,7 +30,7 @@ pub fn stages(config: &Config) -> Vec<Precision> {
 /// As [`Stage::train`].
 pub fn train(
     config: &Config,
-    data: &LeaveOneOut,
+    data: &HeldOut,
     items: u32,
     device: &Device,
     run: &Path,

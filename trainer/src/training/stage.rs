@@ -10,7 +10,7 @@ use super::step::{StepContext, mix};
 use super::{interrupt, progress};
 use crate::allocator::AllocationError;
 use crate::config::{Config, Schedule};
-use crate::data::{LeaveOneOut, Split};
+use crate::data::{HeldOut, Split};
 use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::evaluation::{EvaluationError, Report};
 use crate::hypernetwork::Channels;
@@ -82,7 +82,7 @@ pub struct Stage<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// The interactions.
-    pub data: &'a LeaveOneOut<'a>,
+    pub data: &'a HeldOut<'a>,
     /// An autodiff device.
     pub device: &'a Device,
     /// The run folder.

@@ -5,7 +5,7 @@ use super::batches::{Example, Window};
 use super::loss::{Loss, bce, distinct_negatives, other_items, sampled_softmax, softmax};
 use crate::allocator::{AllocationError, Allocator};
 use crate::config::{Config, LossName};
-use crate::data::LeaveOneOut;
+use crate::data::HeldOut;
 use crate::model::chord::{Chord, Precision};
 use crate::model::dropout::Dropout;
 use crate::model::mixed_precision::PaletteSteps;
@@ -24,7 +24,7 @@ pub struct StepContext<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// The interactions.
-    pub data: &'a LeaveOneOut<'a>,
+    pub data: &'a HeldOut<'a>,
     /// The stage.
     pub precision: Precision,
     /// Bits from scores.

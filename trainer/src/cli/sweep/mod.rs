@@ -64,10 +64,7 @@ impl Sweep {
         for (number, (point, config)) in (1..).zip(points.iter().zip(configs)) {
             info!("run {number} of {}: {}", points.len(), point.name);
             let folder = self.out.join(&point.name);
-            let run = match folder.join("config.toml").exists() {
-                true => Run::resume(&folder, &config)?,
-                false => Run::create(&folder, config)?,
-            };
+            let run = Run::create_or_resume(&folder, config)?;
             match self.finish(&run, &device) {
                 Ok((validation, test)) => rows.push(Row::new(point, validation, test)),
                 Err(error) => match error.downcast_ref() {
@@ -124,11 +121,11 @@ impl Sweep {
     /// Trains what is not trained yet, and evaluates.
     fn finish(&self, run: &Run, device: &Device) -> anyhow::Result<(Report, Option<Report>)> {
         let config = &run.config;
+        let data = load_data(config)?;
         if !pipeline::stages(config).iter().all(|&stage| finished(&run.folder, stage).exists()) {
-            train::train(run, device)?;
+            train::train(run, &data, device)?;
         }
         let precision = self.precision(config)?;
-        let data = load_data(config)?;
         let held_out = data.split(config.data.split())?;
         let model = pipeline::load(config, data.items.len() as u32, device, &run.folder, precision)?;
         let engine = TrainerEngine::new(&model, config, precision, config.budget.default);
