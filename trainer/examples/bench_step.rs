@@ -61,8 +61,14 @@ fn main() -> anyhow::Result<()> {
     let backbone = model.backbone.clone().map_layers(|layer| layer.initialise_ranges(deviations));
     let mut model = Chord { backbone, ..model }.learning(precision, &config.train);
     let allocator = allocator(&config, precision, &Channels::of(&model.backbone));
-    let context =
-        StepContext { config: &config, data: &data, precision, allocator: &allocator, device: &device };
+    let context = StepContext {
+        config: &config,
+        data: &data,
+        precision,
+        allocator: &allocator,
+        device: &device,
+        teacher: None,
+    };
     let mut adam = Adam::default();
     for line in std::io::stdin().lines() {
         let mut milliseconds = Vec::new();

@@ -44,6 +44,30 @@ fn a_temporal_split_holds_out_the_newest() {
     assert!((1..=3).contains(&users("test")), "{}", users("test"));
 }
 
+/// Full precision never learns from itself; every stage after it does, over the catalogue and over candidates.
+#[test]
+fn stages_learn_from_full_precision() {
+    let desk = Desk::new();
+    for (kind, run) in [("train.loss.kind=softmax", "all"), ("train.loss.kind=sampled-softmax", "sampled")] {
+        let more = ["train.fp32.epochs=2", "train.uniform.epochs=3", kind, "train.loss.negatives=20"];
+        desk.ok(&desk.train_args(run, &more));
+        let taught = format!("{run}-taught");
+        let more = [&more[..], &["train.distillation.weight=1.0"]].concat();
+        desk.ok(&desk.train_args(&taught, &more));
+        let losses = |run: &str, stage: &str| -> Vec<f64> {
+            epochs(&desk, run, stage).iter().map(|epoch| epoch["loss"].as_f64().unwrap()).collect()
+        };
+        assert_eq!(losses(run, "fp32"), losses(&taught, "fp32"));
+        for stage in ["uniform4", "static", "personal"] {
+            // A divergence from a teacher whose weights the stage started with, against a cross-entropy near ln 40.
+            let (alone, taught) = (losses(run, stage), losses(&taught, stage));
+            assert!(taught.iter().zip(&alone).all(|(t, a)| *t > 0.0 && *t < 0.5 * a), "{taught:?} {alone:?}");
+        }
+        let falling = losses(&taught, "uniform4");
+        assert!(falling.is_sorted_by(|a, b| a > b), "{falling:?}");
+    }
+}
+
 /// Stopped early after two worse validations; killed on the way and gone on with, at the same epoch with the same
 /// weights. Each process writes events of its own.
 #[cfg(unix)]

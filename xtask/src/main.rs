@@ -17,9 +17,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs what the tests need: the firmware's target and QEMU.
+    /// Installs what the tests need: the firmware's target, QEMU and a Vulkan driver.
     Setup,
-    /// Installs what the tests need and runs all of them, those in QEMU included.
+    /// Installs what the tests need and runs all of them, those in QEMU and on wgpu included.
     Test,
     /// Runs a firmware in QEMU (mps2-an386), prints its defmt messages and exits with its code.
     Qemu {

@@ -1,25 +1,33 @@
 //! The project's test command.
 
-use std::env;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
 use crate::{FIRMWARE_TARGET, qemu};
 
-/// Installs what the tests need and is missing: the firmware's target and QEMU.
+/// Installs what the tests need and is missing: the firmware's target, QEMU and a Vulkan driver.
 pub fn set_up() -> Result<()> {
     install_target()?;
-    install_qemu()
+    install_qemu()?;
+    install_vulkan()
 }
 
 /// Installs what is missing, then runs every test. Errors if a test fails or cannot run.
 pub fn run() -> Result<()> {
     set_up()?;
+    cargo(&["test", "--workspace", "--locked"])?;
+    // Apart, at its own low optimisation: the wgpu backend takes longer to build than all else.
+    let wgpu = ["--package", "chord-trainer", "--features", "wgpu", "--test", "wgpu"];
+    cargo(&[&["test", "--profile", "gpu-test", "--locked"], &wgpu[..]].concat())
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run_command(Command::new(cargo).args(["test", "--workspace", "--locked"]).current_dir(workspace()))
+    run_command(Command::new(cargo).args(arguments).current_dir(workspace()))
 }
 
 /// The folder of the workspace, as cargo names it when it runs this program: a kept build folder may hold a program
@@ -48,11 +56,26 @@ fn install_qemu() -> Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context(qemu::PROGRAM),
         Err(_) => {}
     }
-    let steps: [&[&str]; 2] = [&["update"], &["install", "-y", "--no-install-recommends", qemu::PROGRAM]];
-    for arguments in steps {
-        let mut apt = as_root("apt-get")?;
-        run_command(apt.args(arguments))
-            .with_context(|| format!("the QEMU tests need {}; install it by hand", qemu::PROGRAM))?;
+    apt_install(&[qemu::PROGRAM]).with_context(|| format!("the QEMU tests need {}", qemu::PROGRAM))
+}
+
+/// Mesa's Vulkan on the CPU, where Linux has no Vulkan driver. Other systems bring what wgpu needs.
+fn install_vulkan() -> Result<()> {
+    let is_there = |folder: &str| fs::read_dir(folder).is_ok_and(|mut manifests| manifests.next().is_some());
+    if !cfg!(target_os = "linux")
+        || ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"].into_iter().any(is_there)
+    {
+        return Ok(());
+    }
+    apt_install(&["mesa-vulkan-drivers", "libvulkan1"]).context("the wgpu tests need a Vulkan driver")
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    // Waits where another installation holds the lock.
+    let install = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
+    for arguments in [&["update"][..], &[&install[..], packages].concat()] {
+        run_command(as_root("apt-get")?.args(arguments))
+            .with_context(|| format!("install {} by hand", packages.join(" ")))?;
     }
     Ok(())
 }
@@ -64,7 +87,7 @@ fn as_root(program: &str) -> Result<Command> {
         return Ok(Command::new(program));
     }
     if Command::new("sudo").arg("--version").stdout(Stdio::null()).status().is_err() {
-        bail!("{} is not installed, and installing it needs root or sudo", qemu::PROGRAM);
+        bail!("running {program} needs root or sudo");
     }
     let mut sudo = Command::new("sudo");
     sudo.arg(program);

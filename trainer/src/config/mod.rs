@@ -6,7 +6,7 @@ mod validate;
 
 pub use overlay::{ConfigError, DEFAULTS, load, load_over};
 pub use schema::{
-    BackboneName, BudgetConfig, ChooseBy, Config, DataConfig, FisherConfig, HypernetworkConfig, Learns,
-    LossConfig, LossName, MasksConfig, ModelConfig, NormOrder, PersonalConfig, PositionsFrom, ProfileConfig,
-    QuantisationConfig, Schedule, TrainConfig, UniformConfig,
+    BackboneName, BudgetConfig, ChooseBy, Config, DataConfig, DistillationConfig, FisherConfig,
+    HypernetworkConfig, Learns, LossConfig, LossName, MasksConfig, ModelConfig, NormOrder, PersonalConfig,
+    PositionsFrom, ProfileConfig, QuantisationConfig, Schedule, TrainConfig, UniformConfig,
 };

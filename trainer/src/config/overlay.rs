@@ -201,6 +201,11 @@ mod tests {
         assert!(
             set(&["quantisation.palette=[2,0]"]).unwrap_err().starts_with("`quantisation.palette` is [2, 0]")
         );
+        let distil = |sets: &[&str]| set(sets).unwrap_err();
+        assert!(distil(&["train.distillation.weight=1.5"]).starts_with("`train.distillation.weight` is 1.5"));
+        assert!(distil(&["train.distillation.temperature=0"]).contains("must be above 0"));
+        assert!(distil(&["train.distillation.weight=0.5", "train.loss.kind=bce"]).contains("bce"));
+        assert!(distil(&["train.distillation.heat=2"]).contains("unknown key `train.distillation.heat`"));
         assert!(set(&["model.heads=5"]).unwrap_err().starts_with("`model.heads` is 5"));
     }
 }

@@ -281,6 +281,8 @@ pub struct TrainConfig {
     pub checkpoint_every: usize,
     /// What is minimised.
     pub loss: LossConfig,
+    /// Learning from the full-precision model, too.
+    pub distillation: DistillationConfig,
     /// Full precision.
     pub fp32: Schedule,
     /// Uniform baselines.
@@ -304,6 +306,16 @@ pub struct LossConfig {
     pub kind: LossName,
     /// Items drawn as negatives.
     pub negatives: usize,
+}
+
+/// `[train.distillation]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistillationConfig {
+    /// Share of it in the loss of all stages but full precision; 0 leaves it out.
+    pub weight: f32,
+    /// Of both softmaxes.
+    pub temperature: f32,
 }
 
 /// Names of losses.

@@ -1,7 +1,7 @@
 //! Checks on values, before anything runs.
 
 use super::overlay::ConfigError;
-use super::schema::{Config, Learns};
+use super::schema::{Config, Learns, LossName};
 use std::fmt::Debug;
 
 impl Config {
@@ -116,6 +116,20 @@ impl Config {
             positive(t.gate_temperature.into()),
             "train.gate_temperature",
             t.gate_temperature,
+            "must be above 0",
+        )?;
+        let d = &t.distillation;
+        check((0.0..=1.0).contains(&d.weight), "train.distillation.weight", d.weight, "must lie in 0..=1")?;
+        check(
+            d.weight == 0.0 || t.loss.kind != LossName::Bce,
+            "train.distillation.weight",
+            d.weight,
+            "must be 0 where train.loss.kind is \"bce\", which has no softmax to distil",
+        )?;
+        check(
+            positive(d.temperature.into()),
+            "train.distillation.temperature",
+            d.temperature,
             "must be above 0",
         )?;
         for (key, rate) in [

@@ -13,8 +13,9 @@ use crate::config::{Config, Learns, TrainConfig};
 use crate::hypernetwork::{Channels, Granularities, Hypernetworks, SharedScores};
 use crate::model::profile::Histories;
 use crate::tensor::{Backend, Device, Tensor, to_host};
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::prelude::Backend as BurnBackend;
+use burn::tensor::backend::DeviceOps;
 use chord_plan::manifest::SasRecShape;
 
 /// Everything a run trains.
@@ -95,7 +96,12 @@ impl Chord<Backend> {
     /// Fresh weights. Initialised on the CPU, so that every device starts from the same ones.
     pub fn new(config: &Config, items: u32, device: &Device) -> Self {
         let cpu = Device::autodiff(Device::Flex(Default::default()));
-        seeded(config.train.seed, &cpu, || Self::draw(config, items, &cpu).fork(device))
+        // Tracked tensors cannot move between backends: plain ones do, and learn again there. All of it while no one
+        // else draws: burn draws some parameters when they are first read.
+        let moved = seeded(config.train.seed, &cpu, || {
+            Self::from_inner(Self::draw(config, items, &cpu).valid().to_device(DeviceOps::inner(device)))
+        });
+        moved.map(&mut RequireGrad { learns: |_: &[String]| true, path: Vec::new() })
     }
 
     fn draw(config: &Config, items: u32, cpu: &Device) -> Self {

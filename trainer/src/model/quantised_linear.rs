@@ -47,6 +47,8 @@ pub struct AtWidth {
 }
 
 /// The weights and biases one forward pass uses for a layer.
+// With GPU backends tensors are large; a handful of these lives at a time.
+#[allow(clippy::large_enum_variant)]
 pub enum LayerWeights {
     /// The same for all users.
     Shared(AtWidth),

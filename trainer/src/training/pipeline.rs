@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::data::HeldOut;
 use crate::model::chord::{Chord, Precision};
 use crate::tensor::{Backend, Device};
-use burn::module::Module;
+use burn::module::{AutodiffModule, Module};
 use std::path::Path;
 
 /// The stages of a configuration, in order: full precision, the baselines of one width, Fisher, static, personal,
@@ -36,8 +36,10 @@ pub fn train(
     run: &Path,
 ) -> Result<(), TrainingError> {
     let mut log = MetricsLog::open(run)?;
-    let stage = |precision| Stage { config, data, device, run, precision };
-    let fp32 = stage(Precision::Fp32).train(Chord::new(config, items, device), &mut log)?;
+    let first = Stage { config, data, device, run, precision: Precision::Fp32, teacher: None };
+    let fp32 = first.train(Chord::new(config, items, device), &mut log)?;
+    let teacher = (config.train.distillation.weight > 0.0).then(|| fp32.backbone.valid());
+    let stage = |precision| Stage { precision, teacher: teacher.as_ref(), ..first };
     let deviations = config.quantisation.range_deviations;
     let ranged =
         Chord { backbone: fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations)), ..fp32 };

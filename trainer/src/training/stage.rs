@@ -14,6 +14,7 @@ use crate::data::{HeldOut, Split};
 use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::evaluation::{EvaluationError, Report};
 use crate::hypernetwork::Channels;
+use crate::model::backbone::Backbone;
 use crate::model::chord::{Chord, Precision, allocator};
 use crate::tensor::{Backend, Device};
 use std::path::{Path, PathBuf};
@@ -89,6 +90,8 @@ pub struct Stage<'a> {
     pub run: &'a Path,
     /// How weights are chosen while it trains.
     pub precision: Precision,
+    /// The full-precision model to learn from, on the plain device.
+    pub teacher: Option<&'a Backbone<Backend>>,
 }
 
 /// The finished weights of a stage.
@@ -117,7 +120,7 @@ impl Stage<'_> {
         let Self { config, data, device, .. } = *self;
         let windows = config.train.fisher.windows;
         let bar = progress::bar("fisher information", windows as u64, 0, "windows");
-        let context = StepContext { config, data, precision, allocator: &allocator, device };
+        let context = StepContext { config, data, precision, allocator: &allocator, device, teacher: None };
         let scores = fisher::log_scores(&context, &model, windows, mix(&[config.train.seed, 3]), &bar)?;
         bar.finish_and_clear();
         Ok(Chord { shared: model.shared.with_scores(scores), ..model })
@@ -167,6 +170,7 @@ impl Stage<'_> {
             precision: self.precision,
             allocator: &allocator,
             device: self.device,
+            teacher: self.teacher,
         };
         let train = &self.config.train;
         let stream = mix(&[train.seed, name.bytes().fold(0, |h, b| mix(&[h, b.into()]))]);

@@ -2,10 +2,15 @@
 
 use super::adam::Adam;
 use super::batches::{Example, Window};
-use super::loss::{Loss, bce, distinct_negatives, other_items, sampled_softmax, softmax};
+use super::loss::{
+    Loss, Teacher, bce, distillation, distinct_negatives, other_items, sampled_distillation, sampled_softmax,
+    softmax,
+};
 use crate::allocator::{AllocationError, Allocator};
-use crate::config::{Config, LossName};
+use crate::config::{Config, DistillationConfig, LossName};
 use crate::data::HeldOut;
+use crate::model::activation_quantiser::ActivationQuantiser;
+use crate::model::backbone::Backbone;
 use crate::model::chord::{Chord, Precision};
 use crate::model::dropout::Dropout;
 use crate::model::mixed_precision::PaletteSteps;
@@ -31,6 +36,8 @@ pub struct StepContext<'a> {
     pub allocator: &'a Allocator,
     /// An autodiff device.
     pub device: &'a Device,
+    /// The full-precision model that the stage learns from beside the data, on the plain device.
+    pub teacher: Option<&'a Backbone<Backend>>,
 }
 
 /// The loss of one step.
@@ -149,7 +156,7 @@ impl StepContext<'_> {
                 rate: self.config.model.dropout,
             },
         );
-        let [batch, tokens, dim] = hidden.dims();
+        let tokens = hidden.dims()[1];
         let mut rows = Vec::new();
         let mut targets = Vec::new();
         for (b, example) in examples.iter().enumerate() {
@@ -160,33 +167,58 @@ impl StepContext<'_> {
             }
         }
         let n = rows.len();
-        let hidden = hidden.reshape([batch * tokens, dim]).select(0, integers(rows, [n], self.device));
-        let loss = self.loss(hidden, model.backbone.items().val(), targets, [step_seed, seed]);
+        let counted = |hidden: Tensor<3>| {
+            let [batch, tokens, dim] = hidden.dims();
+            let rows = integers(rows.clone(), [n], &hidden.device());
+            hidden.reshape([batch * tokens, dim]).select(0, rows)
+        };
+        let taught = self.teacher.map(|teacher| Teacher {
+            hidden: counted(teach(teacher, &inputs)),
+            items: teacher.items().val(),
+        });
+        let seeds = [step_seed, seed];
+        let loss = self.loss(counted(hidden), model.backbone.items().val(), targets, taught.as_ref(), seeds);
         let gradients = (loss.surrogate / positions as f32).backward();
         let sum = f64::from(to_host(loss.sum)[0]);
         Ok((sum, GradientsParams::from_grads(gradients, &model)))
     }
 
-    /// The configured loss of `hidden` [positions, dim] against target rows.
+    /// The configured loss of `hidden` [positions, dim] against target rows, mixed with what the teacher says.
     fn loss(
         &self,
         hidden: Tensor<2>,
         items: Tensor<2>,
         targets: Vec<i32>,
+        teacher: Option<&Teacher>,
         [step_seed, seed]: [u64; 2],
     ) -> Loss {
         let settings = &self.config.train.loss;
+        let DistillationConfig { weight, temperature } = self.config.train.distillation;
         let (catalogue, n) = (items.dims()[0], targets.len());
         let tensor = |rows: Vec<i32>| {
             let count = rows.len();
             integers(rows, [count], self.device)
         };
         match settings.kind {
-            LossName::Softmax => softmax(hidden, items, tensor(targets)),
+            LossName::Softmax => {
+                let task = softmax(hidden.clone(), items.clone(), tensor(targets));
+                match teacher {
+                    Some(teacher) => distillation(hidden, items, teacher, temperature).mixed(weight, task),
+                    None => task,
+                }
+            }
             LossName::SampledSoftmax => {
                 let mut rng = Xoshiro256PlusPlus::seed_from_u64(mix(&[step_seed, 2]));
                 let negatives = distinct_negatives(catalogue, settings.negatives, &mut rng);
-                sampled_softmax(hidden, items, tensor(targets), tensor(negatives))
+                let (targets, negatives) = (tensor(targets), tensor(negatives));
+                let task = sampled_softmax(hidden.clone(), items.clone(), targets.clone(), negatives.clone());
+                match teacher {
+                    Some(teacher) => {
+                        sampled_distillation(hidden, items, targets, negatives, teacher, temperature)
+                            .mixed(weight, task)
+                    }
+                    None => task,
+                }
             }
             LossName::Bce => {
                 let mut rng = Xoshiro256PlusPlus::seed_from_u64(mix(&[seed, 2]));
@@ -217,4 +249,13 @@ impl StepContext<'_> {
         let rows: Vec<&[u32]> = kept.iter().map(Vec::as_slice).collect();
         Histories::new(&rows, p.recent, p.pooled, self.device)
     }
+}
+
+/// The hidden states of a full-precision model on the plain device, [batch, tokens, dim].
+fn teach(model: &Backbone<Backend>, inputs: &[&[u32]]) -> Tensor<3> {
+    let sequences = Sequences::new(inputs, &model.items().device());
+    let weights = model.full_precision();
+    let activations = ActivationQuantiser::None;
+    let mut pass = Pass { weights: &weights, activations, dropout: &mut Dropout::off(), rate: 0.0 };
+    model.hidden(&sequences, &mut pass)
 }

@@ -1,8 +1,8 @@
 //! Sampled softmax with correction (Jean et al. 2015, arXiv 1412.2007, section 3): cross-entropy over the target and a
 //! sample of the catalogue.
 
-use super::Loss;
-use crate::tensor::{IntTensor, Tensor, floats};
+use super::{Loss, own_targets};
+use crate::tensor::{IntTensor, Tensor};
 
 /// Loss of `hidden` [positions, dim] against target rows [positions] of `items` [items, dim], with `negatives` that all
 /// positions share: different rows, each set of them equally likely.
@@ -17,22 +17,15 @@ pub fn sampled_softmax(
     negatives: IntTensor<1>,
 ) -> Loss {
     let catalogue = items.dims()[0];
-    let (positions, count) = (targets.dims()[0], negatives.dims()[0]);
+    let count = negatives.dims()[0];
     let (target_rows, negative_rows) =
         (items.clone().select(0, targets.clone()), items.select(0, negatives.clone()));
     let (h, e, n) = (hidden.clone().inner(), target_rows.clone().inner(), negative_rows.clone().inner());
 
-    let sampled: std::collections::HashMap<i32, usize> =
-        (rows(negatives).into_iter().enumerate()).map(|(column, row)| (row, column)).collect();
-    let hits: Vec<usize> = (rows(targets).iter().enumerate())
-        .filter_map(|(position, target)| Some(position * count + sampled.get(target)?))
-        .collect();
     let correction = ((catalogue as f32 - 1.0) / count as f32).max(1e-9).ln();
     let mut logits = h.clone().matmul(n.clone().transpose()) + correction;
-    if !hits.is_empty() {
-        let mut own = vec![0.0; positions * count];
-        hits.into_iter().for_each(|at| own[at] = -1e9);
-        logits = logits + floats(own, [positions, count], &h.device());
+    if let Some(own) = own_targets(&targets, &negatives, &h.device()) {
+        logits = logits + own;
     }
     let target_logit = (h.clone() * e.clone()).sum_dim(1);
     let largest = logits.clone().max_dim(1).max_pair(target_logit.clone());
@@ -50,14 +43,10 @@ pub fn sampled_softmax(
     Loss { sum, surrogate }
 }
 
-fn rows(tensor: IntTensor<1>) -> Vec<i32> {
-    tensor.into_data().convert::<i32>().into_vec().expect("converted")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::{Device, integers, to_host};
+    use crate::tensor::{Device, floats, integers, to_host};
     use crate::training::loss::softmax;
 
     fn wave(n: usize, f: f32) -> Vec<f32> {

@@ -1,11 +1,8 @@
 //! Full-softmax cross-entropy over the whole catalogue, in chunks that never hold more than a block of
 //! positions x items.
 
-use super::Loss;
+use super::{Loss, chunk};
 use crate::tensor::{IntTensor, Tensor};
-
-/// Positions of one chunk: 2,048 rows of logits at a time.
-const CHUNK: usize = 2048;
 
 /// Cross-entropy of `hidden` [positions, dim] against target rows [positions] of `items` [items, dim].
 ///
@@ -19,8 +16,8 @@ pub fn softmax(hidden: Tensor<2>, items: Tensor<2>, targets: IntTensor<1>) -> Lo
     let mut sum = Tensor::<1>::zeros([1], &h.device());
     let mut hidden_gradients = Vec::new();
     let mut item_gradient = items_tracked.then(|| Tensor::<2>::zeros(e.dims(), &e.device()));
-    for start in (0..positions).step_by(CHUNK) {
-        let end = (start + CHUNK).min(positions);
+    for start in (0..positions).step_by(chunk(e.dims()[0])) {
+        let end = (start + chunk(e.dims()[0])).min(positions);
         let h = h.clone().slice([start..end, 0..dim]);
         let y = y.clone().slice_dim(0, start..end);
         let target = e.clone().select(0, y.clone());
@@ -55,7 +52,7 @@ mod tests {
     #[test]
     fn equals_the_plain_graph() {
         let device = Device::autodiff(Device::Flex(Default::default()));
-        let (n, v, d) = (CHUNK + 17, 11, 4);
+        let (n, v, d) = (chunk(11) + 17, 11, 4);
         let wave = |n: usize, f: f32| (0..n).map(|i| ((i as f32) * f).sin()).collect::<Vec<_>>();
         let h = floats(wave(n * d, 0.7), [n, d], &device).require_grad();
         let e = floats(wave(v * d, 1.3), [v, d], &device).require_grad();
