@@ -284,6 +284,30 @@ fn one_command_reproduces_a_table() {
     let trained = std::fs::metadata(&checkpoint).unwrap().modified().unwrap();
     assert_eq!(desk.ok(&args), told);
     assert_eq!(std::fs::metadata(&checkpoint).unwrap().modified().unwrap(), trained);
-    let said = desk.refused(&["export", "--run", "runs/seed-1", "--out", "device"]);
-    assert!(said.contains("Caser"), "{said}");
+
+    // And on the device.
+    let own = |engine: &[&str]| {
+        let args = [&["evaluate", "--run", "runs/seed-1", "--budget", "3", "--json"], engine].concat();
+        rows(&desk.ok(&args)).into_iter().find(|row| row.0 == "CHORD at 3").unwrap()
+    };
+    let (floats, integers) = (own(&[]), own(&["--engine", "runtime"]));
+    // 60 users, each 1/60 of a figure.
+    assert!((floats.1 - integers.1).abs() <= 1.0 / 60.0 + 1e-9, "{floats:?} {integers:?}");
+    assert!((floats.2 - integers.2).abs() <= 0.01, "{floats:?} {integers:?}");
+    desk.ok(&["export", "--run", "runs/seed-1", "--out", "device/model.chord"]);
+    desk.ok(&["plan", "--run", "runs/seed-1", "--user", "u3", "--out", "device/u3.plan"]);
+    let model = desk.ok(&["inspect", "device/model.chord"]);
+    assert!(model.contains("Caser") && model.contains("horizontal3"), "{model}");
+    let rerank = [
+        "rerank",
+        "--model",
+        "device/model.chord",
+        "--plan",
+        "device/u3.plan",
+        "--history",
+        "i1,i2",
+        "--top",
+        "4",
+    ];
+    assert_eq!(desk.ok(&rerank).lines().count(), 4);
 }
