@@ -3,7 +3,7 @@
 mod random_model;
 
 use chord_plan::bundle::{BundleError, LayerPart, Norm, NormPart, Section, WriteError};
-use chord_plan::manifest::LayerKind;
+use chord_plan::manifest::{Architecture, LayerKind, LayerName};
 use chord_plan::plan::{EncodeError, PlanError, PlanHeader};
 use chord_plan::{Bundle, BundleWriter, Manifest, Palette, Plan, plan};
 use proptest::collection::vec;
@@ -13,6 +13,20 @@ use random_model::Random;
 fn model(seed: u64) -> (Manifest, Vec<u8>) {
     let mut random = Random(seed);
     let manifest = random_model::manifest(&mut random);
+    let bytes = random_model::bundle(&manifest, &mut random);
+    (manifest, bytes)
+}
+
+fn sasrec_model(seed: u64) -> (Manifest, Vec<u8>) {
+    let mut random = Random(seed);
+    let manifest = random_model::small_sasrec(&mut random);
+    let bytes = random_model::bundle(&manifest, &mut random);
+    (manifest, bytes)
+}
+
+fn caser_model(seed: u64) -> (Manifest, Vec<u8>) {
+    let mut random = Random(seed);
+    let manifest = random_model::small_caser(&mut random);
     let bytes = random_model::bundle(&manifest, &mut random);
     (manifest, bytes)
 }
@@ -27,12 +41,10 @@ fn reseal(bytes: &mut [u8]) {
 /// Reads everything that a bundle gives access to.
 fn touch(bundle: &Bundle<'_>) -> usize {
     let manifest = bundle.manifest();
-    let shape = manifest.shape();
-    let items = (0..shape.items as usize).map(|i| {
+    let items = (0..manifest.items() as usize).map(|i| {
         std::hint::black_box(bundle.item_range(i));
         bundle.item_codes(i).len()
     });
-    let positions = (0..shape.positions.into()).map(|p| bundle.position(p).iter().count());
     let layers = (0..manifest.layer_count()).map(|i| {
         let view = bundle.layer(i);
         (0..view.layer().outputs)
@@ -44,11 +56,14 @@ fn touch(bundle: &Bundle<'_>) -> usize {
             })
             .sum::<usize>()
     });
+    let shared = items.sum::<usize>() + layers.sum::<usize>();
+    let Architecture::SasRec(shape) = manifest.architecture else { return shared };
+    let positions = (0..shape.positions.into()).map(|p| bundle.position(p).iter().count());
     let norms = (0..shape.blocks)
         .flat_map(|b| [Norm::Attention(b), Norm::FeedForward(b)])
         .chain([Norm::Final])
         .map(|norm| bundle.norm(norm).0.len() + bundle.norm(norm).1.len());
-    items.sum::<usize>() + positions.sum::<usize>() + layers.sum::<usize>() + norms.sum::<usize>()
+    shared + positions.sum::<usize>() + norms.sum::<usize>()
 }
 
 proptest! {
@@ -94,17 +109,17 @@ proptest! {
         let mut random = Random(seed);
         random_model::manifest(&mut random);
         prop_assert_eq!(&random_model::bundle(&manifest, &mut random), &bytes);
-        let shape = manifest.shape();
         let channels: usize = manifest.layers().map(|layer| layer.outputs).sum();
         prop_assert_eq!(channels, manifest.channels());
         let mut next = 0;
         for (i, layer) in manifest.layers().enumerate() {
             prop_assert_eq!(layer.first_channel, next);
             prop_assert_eq!(manifest.layer(i), Some(layer));
+            prop_assert_eq!(manifest.layer_index(layer.name), Some(i));
             prop_assert_eq!(bundle.layer(i).all_codes().len(), layer.inputs * layer.outputs);
             next += layer.outputs;
         }
-        prop_assert_eq!(manifest.layer(6 * usize::from(shape.blocks)), None);
+        prop_assert_eq!(manifest.layer(manifest.layer_count()), None);
     }
 
     #[test]
@@ -129,22 +144,23 @@ proptest! {
 
 #[test]
 fn every_truncation_and_every_flipped_bit_of_a_bundle_is_an_error() {
-    let (_, bytes) = model(3);
-    for len in 0..bytes.len() {
-        assert!(Bundle::parse(&bytes[..len]).is_err(), "{len}");
-        assert!(Bundle::parse_trusted(&bytes[..len]).is_err(), "{len}");
-    }
-    let mut damaged = bytes.clone();
-    for bit in 0..8 * bytes.len() {
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        assert!(Bundle::parse(&damaged).is_err(), "bit {bit}");
-        damaged[bit / 8] ^= 1 << (bit % 8);
+    for (_, bytes) in [sasrec_model(3), caser_model(3)] {
+        for len in 0..bytes.len() {
+            assert!(Bundle::parse(&bytes[..len]).is_err(), "{len}");
+            assert!(Bundle::parse_trusted(&bytes[..len]).is_err(), "{len}");
+        }
+        let mut damaged = bytes.clone();
+        for bit in 0..8 * bytes.len() {
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Bundle::parse(&damaged).is_err(), "bit {bit}");
+            damaged[bit / 8] ^= 1 << (bit % 8);
+        }
     }
 }
 
 #[test]
 fn every_truncation_and_every_flipped_bit_of_a_plan_is_an_error() {
-    let (_, bundle) = model(3);
+    let (_, bundle) = sasrec_model(3);
     let bytes = random_model::plan(&Bundle::parse(&bundle).unwrap(), 70_000, &mut Random(4));
     for len in 0..bytes.len() {
         assert!(Plan::parse(&bytes[..len]).is_err(), "{len}");
@@ -161,7 +177,7 @@ fn every_truncation_and_every_flipped_bit_of_a_plan_is_an_error() {
 
 #[test]
 fn errors_say_where() {
-    let (manifest, bytes) = model(3);
+    let (manifest, bytes) = sasrec_model(3);
     let (first, len) = random_model::section_lengths(&manifest)[0];
     assert_eq!((first, (64 + len) % 16 != 0), (Section::ItemCodes, true));
     // Behind the manifest of 16 bytes come the item codes, then a gap.
@@ -178,7 +194,7 @@ fn errors_say_where() {
     assert_eq!(broken(13, &[1]), BundleError::Reserved);
     assert_eq!(broken(15, &[1]), BundleError::Reserved);
     assert!(matches!(broken(12, &[bytes[12] ^ 1]), BundleError::Sections { .. }));
-    assert_eq!(broken(48, &[1]), BundleError::ManifestEncoding);
+    assert_eq!(broken(48, &[2]), BundleError::ManifestEncoding);
     assert_eq!(broken(79, &[1]), BundleError::Gap { offset: 79 });
     assert!(matches!(broken(49, &[0]), BundleError::Manifest(_)));
     assert!(matches!(broken(49, &[bytes[49] + 16]), BundleError::Sections { .. }));
@@ -187,19 +203,19 @@ fn errors_say_where() {
     assert_eq!(broken(ranges, &[0; 4]), BundleError::Number { section, index: 0 });
     let last = bytes.len() - 4;
     let section = Section::Norm(Norm::Final, NormPart::Beta);
-    let index = usize::from(manifest.shape().dim) - 1;
+    let index = manifest.dim() - 1;
     assert_eq!(broken(last, &f32::NAN.to_le_bytes()), BundleError::Number { section, index });
 }
 
 #[test]
 fn the_writer_refuses_what_the_reader_would() {
-    let (manifest, bytes) = model(3);
+    let (manifest, bytes) = sasrec_model(3);
     let mut buffer = vec![0; bytes.len()];
     let mut short = vec![0; bytes.len() - 1];
     assert!(matches!(BundleWriter::new(&manifest, &mut short), Err(WriteError::BufferLength { .. })));
     let mut writer = BundleWriter::new(&manifest, &mut buffer).unwrap();
     let section = Section::ItemRanges;
-    let items = manifest.shape().items as usize;
+    let items = manifest.items() as usize;
     let mut ranges = vec![1.0; items];
     ranges[items - 1] = 0.0;
     assert_eq!(writer.floats(section, &ranges), Err(WriteError::Number { section, index: items - 1 }));
@@ -211,17 +227,20 @@ fn the_writer_refuses_what_the_reader_would() {
     ranges[items - 1] = 1.0;
     writer.floats(section, &ranges).unwrap();
     assert_eq!(writer.floats(section, &ranges), Err(WriteError::Repeated { section }));
-    let name = chord_plan::manifest::LayerName { block: 16, kind: LayerKind::Key };
+    let name = LayerName::Block(16, LayerKind::Key);
     let section = Section::Layer(name, LayerPart::Codes);
     assert_eq!(writer.codes(section, &[]), Err(WriteError::NoSuchSection { section }));
     assert_eq!(section.to_string(), "block16.key codes");
+    let section = Section::Layer(LayerName::Horizontal(1), LayerPart::Ranges);
+    assert_eq!(writer.floats(section, &[]), Err(WriteError::NoSuchSection { section }));
+    assert_eq!(section.to_string(), "horizontal1 ranges");
     let missing = WriteError::Missing { section: Section::ItemCodes };
     assert_eq!(writer.finish(), Err(missing));
 }
 
 #[test]
 fn a_plan_is_checked_against_its_bundle() {
-    let (mut manifest, _) = model(3);
+    let (mut manifest, _) = sasrec_model(3);
     manifest.palette = Palette::new([2, 4, 255, 255]).unwrap();
     let bytes = random_model::bundle(&manifest, &mut Random(1));
     let bundle = Bundle::parse(&bytes).unwrap();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use chord_plan::bundle::Norm;
-use chord_plan::manifest::{Activation, SasRecShape};
+use chord_plan::manifest::{Activation, Architecture, CaserShape, SasRecShape};
 use chord_plan::plan::PlanHeader;
 use chord_plan::{Bundle, Granularity, Manifest, Plan};
 use random_model::Random;
@@ -56,7 +56,7 @@ fn bundle_v1() {
     assert_eq!(&bytes[60..64], [0, 2, 4, 8]);
 
     let bundle = Bundle::parse(bytes).unwrap();
-    assert_eq!(bundle.manifest().shape(), &shape());
+    assert_eq!(bundle.manifest().architecture, Architecture::SasRec(shape()));
     assert_eq!(bundle.manifest().palette.widths(), [0, 2, 4, 8]);
     assert_eq!(bundle.manifest().channels(), 104);
     assert_eq!(bundle.manifest().quantised_weights(), 896);
@@ -104,6 +104,39 @@ fn bundle_v1_per_width() {
         assert_eq!(contract.bias(channel, 8), number(place(biases, 3, 2)));
     }
     assert_eq!((contract.range(7, 8), contract.bias(7, 0)), (0.748_869_7, 0.163_856_66));
+}
+
+#[test]
+fn bundle_v1_caser() {
+    let shape = CaserShape { items: 12, window: 3, dim: 6, horizontal: 4, vertical: 2 };
+    let manifest = random_model::caser(shape, [0, 2, 4, 8]);
+    let bytes = golden("bundle_v1_caser.chord", &random_model::bundle(&manifest, &mut Random(5)));
+    // Manifest of 10 bytes: Caser, items, window, dim, horizontal, vertical, palette.
+    assert_eq!(&bytes[6..8], [10, 0]);
+    assert_eq!(&bytes[48..58], [1, 12, 3, 6, 4, 2, 0, 2, 4, 8]);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    assert_eq!(bundle.manifest(), &manifest);
+    let names: Vec<String> = manifest.layers().map(|layer| layer.name.to_string()).collect();
+    assert_eq!(names, ["horizontal1", "horizontal2", "horizontal3", "vertical", "dense", "output"]);
+    let sizes: Vec<_> = manifest.layers().map(|l| (l.inputs, l.outputs, l.first_channel)).collect();
+    assert_eq!(sizes, [(6, 4, 0), (12, 4, 4), (18, 4, 8), (3, 2, 12), (24, 6, 14), (6, 6, 20)]);
+    assert_eq!((manifest.channels(), manifest.quantised_weights()), (26, 330));
+    // Items 72 codes at 64 and 12 ranges at 144; then codes, ranges and biases of each layer at multiples of 16.
+    let places = [(192, 24, 4), (256, 48, 4), (336, 72, 4), (448, 6, 2), (496, 144, 6), (704, 36, 6)];
+    for (index, (codes, len, outputs)) in places.into_iter().enumerate() {
+        let layer = bundle.layer(index);
+        assert!(
+            layer.all_codes().iter().map(|&code| code as u8).eq(bytes[codes..codes + len].iter().copied())
+        );
+        let ranges = (codes + len).next_multiple_of(16);
+        let biases = (ranges + 4 * outputs).next_multiple_of(16);
+        let number = |place: usize| f32::from_le_bytes(bytes[place..][..4].try_into().unwrap());
+        for channel in 0..outputs {
+            assert_eq!(layer.range(channel, 4), number(ranges + 4 * channel));
+            assert_eq!(layer.bias(channel, 0), number(biases + 4 * channel));
+        }
+    }
+    assert_eq!(bytes.len(), 704 + 48 + 32 + 24);
 }
 
 #[test]

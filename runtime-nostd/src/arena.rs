@@ -3,23 +3,23 @@
 use crate::error::Error;
 use crate::requirements::{Requirements, Sizes};
 
-/// Scratch memory of a forward pass. T = tokens at most, R = rows at once, d = hidden size.
+/// Scratch memory of a forward pass. T = tokens at most, R = rows at once, d = hidden size, F = features of Caser.
 pub(crate) struct Buffers<'a> {
-    /// Residual stream, T x d.
+    /// SASRec: residual stream, T x d.
     pub(crate) residual: &'a mut [f32],
-    /// Keys of the current block, T x d.
+    /// SASRec: keys of the current block, T x d.
     pub(crate) keys: &'a mut [f32],
-    /// Values of the current block, T x d.
+    /// SASRec: values of the current block, T x d.
     pub(crate) values: &'a mut [f32],
-    /// Normalised tokens, then the attention's result, R x d.
+    /// SASRec: normalised tokens, then the attention's result, R x d. Caser: one token, d.
     pub(crate) token: &'a mut [f32],
-    /// Output of the layer that ran last, R x max(d, inner).
+    /// SASRec: output of the layer that ran last, R x max(d, inner). Caser: features, F.
     pub(crate) output: &'a mut [f32],
-    /// Attention scores of one query, T.
+    /// SASRec: attention scores of one query, T.
     pub(crate) scores: &'a mut [f32],
-    /// Scales of the quantised tokens, R.
+    /// Scales of the quantised tokens, SASRec: R, Caser: T.
     pub(crate) scales: &'a mut [f32],
-    /// Codes of the quantised tokens, R x max(d, inner).
+    /// Codes of the quantised tokens, SASRec: R x max(d, inner), Caser: max(T x d, F).
     pub(crate) codes: &'a mut [i8],
 }
 
@@ -34,17 +34,17 @@ pub(crate) fn cut<'a>(
     let aligned = arena.get_mut(unaligned..).ok_or(too_small)?;
     let (floats, bytes) = aligned.split_at_mut_checked(size_of::<f32>() * sizes.floats()).ok_or(too_small)?;
     let mut floats: &mut [f32] = bytemuck::try_cast_slice_mut(floats).map_err(|_| too_small)?;
-    let (codes, bytes) = bytes.split_at_mut_checked(sizes.rows * sizes.widest).ok_or(too_small)?;
+    let (codes, bytes) = bytes.split_at_mut_checked(sizes.codes).ok_or(too_small)?;
     let plan = bytes.get_mut(..sizes.plan).ok_or(too_small)?;
     let mut take = |len| floats.split_off_mut(..len).ok_or(too_small);
     let buffers = Buffers {
-        residual: take(sizes.tokens * sizes.dim)?,
-        keys: take(sizes.tokens * sizes.dim)?,
-        values: take(sizes.tokens * sizes.dim)?,
-        token: take(sizes.rows * sizes.dim)?,
-        output: take(sizes.rows * sizes.widest)?,
-        scores: take(sizes.tokens)?,
-        scales: take(sizes.rows)?,
+        residual: take(sizes.stream)?,
+        keys: take(sizes.stream)?,
+        values: take(sizes.stream)?,
+        token: take(sizes.token)?,
+        output: take(sizes.output)?,
+        scores: take(sizes.scores)?,
+        scales: take(sizes.scales)?,
         codes: bytemuck::cast_slice_mut(codes),
     };
     Ok((buffers, plan))

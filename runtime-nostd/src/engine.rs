@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use chord_plan::manifest::Architecture;
 use chord_plan::numerics::{logit, step};
 use chord_plan::plan::PlanHeader;
 use chord_plan::{Bundle, Plan};
@@ -11,7 +12,7 @@ use crate::error::{Error, List};
 use crate::kernels::{Linear, Scalar};
 use crate::ranking::{self, Best, Ranked};
 use crate::requirements::{Options, Requirements, Sizes};
-use crate::sasrec::Forward;
+use crate::{caser, sasrec};
 
 /// Ranks items for one user.
 ///
@@ -134,7 +135,7 @@ impl<'a, K: Linear> Engine<'a, K> {
         }
         let scale = self.encode(history);
         let mut best = Best::new(best);
-        for item in 0..self.bundle.manifest().shape().items {
+        for item in 0..self.bundle.manifest().items() {
             best.offer(Ranked { item, logit: self.item_logit(item, scale)? });
         }
         Ok(best.into_slice())
@@ -157,7 +158,7 @@ impl<'a, K: Linear> Engine<'a, K> {
         if list_items.is_empty() {
             return Err(Error::Empty(list));
         }
-        let items = self.bundle.manifest().shape().items;
+        let items = self.bundle.manifest().items();
         match list_items.iter().position(|&item| item >= items) {
             Some(index) => Err(Error::UnknownItem { list, index, item: list_items[index], items }),
             None => Ok(()),
@@ -168,7 +169,15 @@ impl<'a, K: Linear> Engine<'a, K> {
     fn encode(&mut self, history: &[u32]) -> f32 {
         let recent = &history[history.len().saturating_sub(self.sizes.tokens)..];
         let Self { bundle, codes, buffers, sizes, kernel, .. } = self;
-        Forward { bundle, plan: codes, kernel, rows: sizes.rows }.encode(recent, buffers)
+        let plan: &[u8] = codes;
+        match &bundle.manifest().architecture {
+            Architecture::SasRec(shape) => {
+                sasrec::Forward { bundle, shape, plan, kernel, rows: sizes.rows }.encode(recent, buffers)
+            }
+            Architecture::Caser(shape) => {
+                caser::Forward { bundle, shape, plan, kernel }.encode(recent, buffers)
+            }
+        }
     }
 
     /// Logit of an item for the history encoded last.

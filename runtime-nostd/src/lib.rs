@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+mod caser;
 mod engine;
 mod error;
 pub mod kernels;

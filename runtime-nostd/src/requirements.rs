@@ -1,16 +1,16 @@
 //! How much memory an engine needs.
 
 use chord_plan::Bundle;
-use chord_plan::manifest::SasRecShape;
+use chord_plan::manifest::{Architecture, SasRecShape};
 
 /// What a caller may trade memory for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Longest history to look at, in items; of longer ones the last `max_history` count. At most the model's
-    /// positions, which is also the default. Fewer than those give other logits for histories that are longer.
+    /// window, which is also the default. Fewer than those give other logits for histories that are longer.
     pub max_history: usize,
     /// Tokens that go through a layer together, 4 by default: more read the weights less often and take more
-    /// scratch memory. Does not change the results.
+    /// scratch memory. Does not change the results; Caser does not use it.
     pub rows_at_once: usize,
 }
 
@@ -40,37 +40,67 @@ impl Requirements {
 /// Lengths of the buffers, in elements. Even the largest model's stay far below 32 bits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
-    /// Tokens at most.
+    /// Items of a history at most.
     pub(crate) tokens: usize,
     /// Tokens that go through a layer together.
     pub(crate) rows: usize,
-    /// Hidden size.
+    /// Size of an item's embedding.
     pub(crate) dim: usize,
-    /// Longest row that enters or leaves a layer.
-    pub(crate) widest: usize,
+    /// Residual stream, keys and values, each.
+    pub(crate) stream: usize,
+    /// The buffers of these names.
+    pub(crate) token: usize,
+    pub(crate) output: usize,
+    pub(crate) scores: usize,
+    pub(crate) scales: usize,
+    pub(crate) codes: usize,
     /// Bytes of packed plan codes.
     pub(crate) plan: usize,
 }
 
 impl Sizes {
     pub(crate) fn of(bundle: &Bundle<'_>, options: &Options) -> Self {
-        let &SasRecShape { positions, dim, inner, .. } = bundle.manifest().shape();
-        let tokens = options.max_history.clamp(1, positions.into());
-        Self {
-            tokens,
-            rows: options.rows_at_once.clamp(1, tokens),
-            dim: dim.into(),
-            widest: dim.max(inner).into(),
-            plan: bundle.manifest().channels().div_ceil(4),
+        let manifest = bundle.manifest();
+        let dim = manifest.dim();
+        let tokens = options.max_history.clamp(1, manifest.window());
+        let rows = options.rows_at_once.clamp(1, tokens);
+        let plan = manifest.channels().div_ceil(4);
+        match manifest.architecture {
+            Architecture::SasRec(SasRecShape { inner, .. }) => {
+                let widest = dim.max(inner.into());
+                Self {
+                    tokens,
+                    rows,
+                    dim,
+                    stream: tokens * dim,
+                    token: rows * dim,
+                    output: rows * widest,
+                    scores: tokens,
+                    scales: rows,
+                    codes: rows * widest,
+                    plan,
+                }
+            }
+            Architecture::Caser(shape) => Self {
+                tokens,
+                rows,
+                dim,
+                stream: 0,
+                token: dim,
+                output: shape.features(),
+                scores: 0,
+                scales: tokens,
+                codes: shape.features().max(tokens * dim),
+                plan,
+            },
         }
     }
 
-    /// Residual stream, keys and values; two scratch rows per row at once; scores; scales.
     pub(crate) fn floats(&self) -> usize {
-        3 * self.tokens * self.dim + self.rows * (self.dim + self.widest) + self.tokens + self.rows
+        3 * self.stream + self.token + self.output + self.scores + self.scales
     }
 
     fn bytes(&self) -> usize {
-        size_of::<f32>() * self.floats() + self.rows * self.widest + self.plan
+        size_of::<f32>() * self.floats() + self.codes + self.plan
     }
 }

@@ -12,6 +12,8 @@ use crate::kernels::{Linear, Tokens};
 /// A model, its plan and a kernel: what a forward pass reads.
 pub(crate) struct Forward<'f, K> {
     pub(crate) bundle: &'f Bundle<'f>,
+    /// Its sizes.
+    pub(crate) shape: &'f SasRecShape,
     /// The running plan's codes, four to a byte.
     pub(crate) plan: &'f [u8],
     pub(crate) kernel: &'f K,
@@ -26,7 +28,7 @@ impl<K: Linear> Forward<'_, K> {
     /// The history is not empty, fits the buffers and has only items that exist.
     pub(crate) fn encode(&self, history: &[u32], buffers: &mut Buffers<'_>) -> f32 {
         self.embed(history, buffers);
-        let shape = self.shape();
+        let shape = self.shape;
         for block in 0..shape.blocks {
             for start in (0..history.len()).step_by(self.rows) {
                 let end = history.len().min(start + self.rows);
@@ -49,13 +51,9 @@ impl<K: Linear> Forward<'_, K> {
         quantise_token(token, &mut buffers.codes[..dim])
     }
 
-    fn shape(&self) -> &SasRecShape {
-        self.bundle.manifest().shape()
-    }
-
     /// Item and position embeddings. The newest item has the last position.
     fn embed(&self, history: &[u32], buffers: &mut Buffers<'_>) {
-        let shape = self.shape();
+        let shape = self.shape;
         let first_position = usize::from(shape.positions) - history.len();
         let rows = buffers.residual.chunks_exact_mut(shape.dim.into());
         for (t, (&item, row)) in history.iter().zip(rows).enumerate() {
@@ -71,7 +69,7 @@ impl<K: Linear> Forward<'_, K> {
     /// Normalises tokens `start..end` for the attention of a block, leaves them quantised, and adds their keys and
     /// values to those of the tokens before.
     fn keys_and_values(&self, block: u8, start: usize, end: usize, buffers: &mut Buffers<'_>) {
-        let dim = usize::from(self.shape().dim);
+        let dim = usize::from(self.shape.dim);
         self.normalise(Norm::Attention(block), start, end, buffers);
         quantise(buffers.token, dim, end - start, buffers.codes, buffers.scales);
         let tokens = tokens(buffers.codes, buffers.scales, dim, 0, end - start);
@@ -82,7 +80,7 @@ impl<K: Linear> Forward<'_, K> {
 
     /// The rest of a block for tokens `first..end`, of which those from `start` on are quantised.
     fn finish_block(&self, block: u8, start: usize, first: usize, end: usize, buffers: &mut Buffers<'_>) {
-        let (dim, inner) = (usize::from(self.shape().dim), usize::from(self.shape().inner));
+        let (dim, inner) = (usize::from(self.shape.dim), usize::from(self.shape.inner));
         let count = end - first;
 
         let input = tokens(buffers.codes, buffers.scales, dim, first - start, count);
@@ -105,7 +103,7 @@ impl<K: Linear> Forward<'_, K> {
         let hidden = &mut buffers.output[..count * inner];
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
         self.layer(block, LayerKind::Expand, input, hidden);
-        let activation = self.shape().activation;
+        let activation = self.shape.activation;
         hidden.iter_mut().for_each(|x| *x = activation.apply(*x));
         quantise(hidden, inner, count, buffers.codes, buffers.scales);
         let output = &mut buffers.output[..count * dim];
@@ -116,7 +114,7 @@ impl<K: Linear> Forward<'_, K> {
 
     /// Attention of one token, head by head, over as many keys as there are scores.
     fn attention(&self, query: &[f32], keys: &[f32], values: &[f32], scores: &mut [f32], out: &mut [f32]) {
-        let (dim, head_dim) = (query.len(), self.shape().head_dim());
+        let (dim, head_dim) = (query.len(), self.shape.head_dim());
         let scale = score_scale(head_dim);
         let heads = query.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim));
         for (offset, (query, out)) in (0..).step_by(head_dim).zip(heads) {
@@ -126,7 +124,7 @@ impl<K: Linear> Forward<'_, K> {
 
     /// Layer normalisation of tokens `start..end` to `buffers.token`.
     fn normalise(&self, norm: Norm, start: usize, end: usize, buffers: &mut Buffers<'_>) {
-        let (dim, epsilon) = (usize::from(self.shape().dim), self.shape().norm_epsilon);
+        let (dim, epsilon) = (usize::from(self.shape.dim), self.shape.norm_epsilon);
         let (gamma, beta) = self.bundle.norm(norm);
         let residual = buffers.residual[start * dim..end * dim].chunks_exact(dim);
         for (x, y) in residual.zip(buffers.token.chunks_exact_mut(dim)) {

@@ -19,7 +19,7 @@ fn arena(bundle: &Bundle<'_>, options: &Options) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn scores_are_those_of_the_reference(
@@ -35,7 +35,7 @@ proptest! {
         let mut arena = arena(&bundle, &options);
         let first = random_model::plan(&bundle, 1, &mut random);
         let mut engine = Engine::new(bundle, &Plan::parse(&first).unwrap(), &mut arena, options).unwrap();
-        let all: Vec<u32> = (0..manifest.shape().items).collect();
+        let all: Vec<u32> = (0..manifest.items()).collect();
         // Plan after plan in the same engine, also the same plan again.
         for sequence in [1, 2, 2] {
             let plan = random_model::plan(&bundle, sequence, &mut random);

@@ -4,6 +4,7 @@ use chord_plan::{Bundle, Plan};
 use chord_runtime::{Engine, Options, Requirements};
 use chord_tests::trained;
 use chord_trainer::allocator::Allocation;
+use chord_trainer::config::BackboneName;
 use chord_trainer::evaluation::trainer_engine::TrainerEngine;
 use chord_trainer::freeze::freeze;
 use chord_trainer::frozen::encode_plan;
@@ -49,13 +50,17 @@ fn spread(mut layer: QuantisedLinear<Backend>) -> QuantisedLinear<Backend> {
 
 #[test]
 fn integers_rank_as_fake_quantisation_does() {
-    for seed in 0..12u64 {
+    for seed in 0..24u64 {
         let mut config = trained::config();
         config.train.seed = seed;
         // Untrained embeddings this large give logits as spread as trained ones.
         config.model.embedding_std = 0.5;
         config.model.blocks = 1 + seed as u8 % 3;
         config.quantisation.per_width = seed % 2 == 1;
+        if seed >= 12 {
+            config.model.backbone = BackboneName::Caser;
+            config.model.window = 1 + seed as u16 % 6;
+        }
         let model = Chord::new(&config, trained::ITEMS, &trained::device());
         let backbone = model.backbone.map_layers(|layer| spread(layer.initialise_ranges(2.4)));
         let model = Chord { backbone, ..model };

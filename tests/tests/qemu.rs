@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chord_plan::manifest::{Activation, SasRecShape};
+use chord_plan::manifest::{Activation, CaserShape, SasRecShape};
 use chord_plan::{Bundle, Granularity, Manifest};
 use chord_tests::firmware::{self, Request};
 use chord_tests::{random_model, trained};
@@ -112,6 +112,20 @@ fn random_models_give_the_same_bits() {
     for (seed, (name, shape, (palette, granularity), history)) in (1..).zip(cases) {
         let manifest = Manifest { granularity, ..random_model::sasrec(shape, palette) };
         let request = Request::random(&manifest, history, 15, seed);
+        let dir = case_dir(name);
+        request.save(&dir).unwrap();
+        assert_messages(name, run(&dir, &dir.join("firmware.elf")), &request);
+    }
+}
+
+#[test]
+fn caser_gives_the_same_bits() {
+    let shape = CaserShape { items: 40, window: 5, dim: 21, horizontal: 6, vertical: 3 };
+    let manifest =
+        Manifest { granularity: Granularity::PerWidth, ..random_model::caser(shape, [0, 2, 4, 8]) };
+    // Shorter and longer than the window.
+    for (name, history) in [("caser_short", 2), ("caser_long", 9)] {
+        let request = Request::random(&manifest, history, 15, 7);
         let dir = case_dir(name);
         request.save(&dir).unwrap();
         assert_messages(name, run(&dir, &dir.join("firmware.elf")), &request);

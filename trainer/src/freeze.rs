@@ -1,9 +1,13 @@
 //! From trained modules to the frozen model that devices share.
 
 use crate::config::{Config, PositionsFrom};
-use crate::frozen::{FrozenBlock, FrozenError, FrozenLayer, FrozenModel, Norm, range_of_row};
+use crate::frozen::{
+    FrozenBlock, FrozenCaser, FrozenError, FrozenLayer, FrozenModel, FrozenNetwork, FrozenSasRec, Norm,
+    range_of_row,
+};
 use crate::model::backbone::Backbone;
 use crate::model::quantised_linear::QuantisedLinear;
+use crate::model::sasrec::SasRec;
 use crate::tensor::{Backend, to_host};
 use burn::nn::LayerNorm;
 use chord_plan::Palette;
@@ -11,28 +15,36 @@ use chord_plan::Palette;
 /// The backbone as devices hold it.
 ///
 /// # Errors
-/// If the device format has no such backbone yet: Caser, post-norm SASRec, positions from the left.
+/// If the device format has no such backbone yet: post-norm SASRec, positions from the left.
 pub fn freeze(backbone: &Backbone<Backend>, config: &Config) -> Result<FrozenModel, FrozenError> {
-    let Backbone::SasRec(backbone) = backbone else { return Err(FrozenError::Backbone { name: "Caser" }) };
+    let palette = palette(config);
+    let network = match backbone {
+        Backbone::SasRec(backbone) => FrozenNetwork::SasRec(sasrec(backbone, palette)?),
+        Backbone::Caser(backbone) => FrozenNetwork::Caser(FrozenCaser {
+            shape: *backbone.shape(),
+            layers: backbone.layers().map(|l| layer(l, palette)).collect(),
+        }),
+    };
+    let dim = backbone.items().dims()[1];
+    let item_weights = to_host(backbone.items().val());
+    let item_ranges = item_weights.chunks(dim).map(range_of_row).collect();
+    Ok(FrozenModel { palette, item_weights, item_ranges, network })
+}
+
+fn sasrec(backbone: &SasRec<Backend>, palette: Palette) -> Result<FrozenSasRec, FrozenError> {
     let Some(final_norm) = &backbone.final_norm else {
         return Err(FrozenError::Backbone { name: "post-norm SASRec" });
     };
     if backbone.positions_from() == PositionsFrom::Left {
         return Err(FrozenError::Backbone { name: "SASRec with positions from the left" });
     }
-    let palette = palette(config);
-    let dim = usize::from(backbone.shape().dim);
-    let item_weights = to_host(backbone.items.val());
     let blocks = backbone.blocks.iter().map(|block| FrozenBlock {
         norm1: norm(&block.norm1),
         norm2: norm(&block.norm2),
         layers: block.layers().map(|l| layer(l, palette)),
     });
-    Ok(FrozenModel {
+    Ok(FrozenSasRec {
         shape: *backbone.shape(),
-        palette,
-        item_ranges: item_weights.chunks(dim).map(range_of_row).collect(),
-        item_weights,
         positions: to_host(backbone.positions.val()),
         blocks: blocks.collect(),
         final_norm: norm(final_norm),

@@ -284,6 +284,29 @@ fn one_command_reproduces_a_table() {
     let trained = std::fs::metadata(&checkpoint).unwrap().modified().unwrap();
     assert_eq!(desk.ok(&args), told);
     assert_eq!(std::fs::metadata(&checkpoint).unwrap().modified().unwrap(), trained);
-    let said = desk.refused(&["export", "--run", "runs/seed-1", "--out", "device"]);
-    assert!(said.contains("Caser"), "{said}");
+}
+
+/// Caser from training to a ranking on the device.
+#[test]
+fn caser_runs_on_the_device() {
+    let desk = Desk::new();
+    let knobs =
+        ["model.backbone=caser", "model.window=3", "quantisation.per_width=true", "train.fp32.epochs=4"];
+    desk.ok(&desk.train_args("run", &knobs));
+    let trainer = rows(&desk.ok(&["evaluate", "--run", "run", "--json"]));
+    let runtime = rows(&desk.ok(&["evaluate", "--run", "run", "--engine", "runtime", "--json"]));
+    assert_eq!(trainer.len(), runtime.len() + 1, "all but full precision");
+    for (a, b) in trainer[1..].iter().zip(&runtime) {
+        assert_eq!(a.0, b.0);
+        // 60 users: one of them moving by one place near the cut changes HR@10 by 1/60.
+        assert!((a.1 - b.1).abs() <= 1.0 / 60.0 + 1e-9, "{a:?} {b:?}");
+        assert!((a.2 - b.2).abs() <= 0.01, "{a:?} {b:?}");
+    }
+    desk.ok(&["export", "--run", "run", "--out", "out/model.chord"]);
+    desk.ok(&["plan", "--run", "run", "--user", "u3", "--out", "out/u3.plan"]);
+    let model = desk.ok(&["inspect", "out/model.chord"]);
+    assert!(model.contains("Caser") && model.contains("horizontal3"), "{model}");
+    let rerank =
+        ["rerank", "--model", "out/model.chord", "--plan", "out/u3.plan", "--history", "i1,i2", "--top", "4"];
+    assert_eq!(desk.ok(&rerank).lines().count(), 4);
 }

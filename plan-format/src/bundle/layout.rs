@@ -4,25 +4,40 @@ use core::ops::Range;
 
 use super::HEADER_LEN;
 use super::section::{BLOCK_SECTIONS, Norm, NormPart, Section};
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::{Architecture, Manifest, ManifestError, SasRecShape};
 use crate::wire;
 
 /// Sections start at multiples of this many bytes.
 const ALIGNMENT: u32 = 16;
 
-/// Offsets of all sections. The blocks are alike, so one of them is written down.
+/// Offsets of all sections.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Layout {
     manifest: Manifest,
-    /// Offsets of item codes, item ranges, positions.
-    head: [u32; 3],
+    /// Offsets of item codes and item ranges.
+    items: [u32; 2],
+    rest: Rest,
+    total: u32,
+}
+
+/// Where to find the sections behind the item table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rest {
+    SasRec(SasRecLayout),
+    /// A hundred layers of different lengths: each is found by counting from this offset.
+    Caser(u32),
+}
+
+/// SASRec's blocks are alike, so one of them is written down.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct SasRecLayout {
+    positions: u32,
     /// Offset of block 0 and, in a block, of each section.
     blocks: u32,
     in_block: [u32; BLOCK_SECTIONS],
     block_len: u32,
     /// Offsets of the final gamma and beta.
     tail: [u32; 2],
-    total: u32,
 }
 
 /// Hands out offsets; `None` once they leave 32 bits.
@@ -31,8 +46,7 @@ struct Cursor<'a>(u32, &'a Manifest);
 impl Cursor<'_> {
     fn place(&mut self, section: Section) -> Option<u32> {
         let start = self.0.checked_next_multiple_of(ALIGNMENT)?;
-        let width = if section.holds_codes() { 1 } else { 4 };
-        let len = section.elements(self.1)?.checked_mul(width)?;
+        let len = section.elements(self.1)?.checked_mul(section.element_len())?;
         self.0 = start.checked_add(len)?;
         Some(start)
     }
@@ -49,26 +63,18 @@ impl Layout {
 
     fn at(start: usize, manifest: &Manifest) -> Option<Self> {
         let mut cursor = Cursor(u32::try_from(start).ok()?, manifest);
-        let mut head = [0; 3];
-        for (offset, section) in
-            head.iter_mut().zip([Section::ItemCodes, Section::ItemRanges, Section::Positions])
-        {
-            *offset = cursor.place(section)?;
-        }
-        let blocks = cursor.0.checked_next_multiple_of(ALIGNMENT)?;
-        let mut block = Cursor(0, manifest);
-        let mut in_block = [0; BLOCK_SECTIONS];
-        for (offset, section) in in_block.iter_mut().zip(Section::of_block(0)) {
-            *offset = block.place(section)?;
-        }
-        let block_len = block.0.checked_next_multiple_of(ALIGNMENT)?;
-        cursor.0 = block_len.checked_mul(manifest.shape().blocks.into())?.checked_add(blocks)?;
-        let mut tail = [0; 2];
-        for (offset, part) in tail.iter_mut().zip([NormPart::Gamma, NormPart::Beta]) {
-            *offset = cursor.place(Section::Norm(Norm::Final, part))?;
-        }
-        let total = cursor.0;
-        Some(Self { manifest: *manifest, head, blocks, in_block, block_len, tail, total })
+        let items = [cursor.place(Section::ItemCodes)?, cursor.place(Section::ItemRanges)?];
+        let rest = match manifest.architecture {
+            Architecture::SasRec(shape) => Rest::SasRec(SasRecLayout::at(&mut cursor, &shape)?),
+            Architecture::Caser(shape) => {
+                let start = cursor.0;
+                for section in Section::of_caser(shape) {
+                    cursor.place(section)?;
+                }
+                Rest::Caser(start)
+            }
+        };
+        Some(Self { manifest: *manifest, items, rest, total: cursor.0 })
     }
 
     /// Length of the bundle in bytes.
@@ -76,21 +82,50 @@ impl Layout {
         self.total as usize
     }
 
-    /// Where the section lies, in bytes; `None` if the model has no such block.
+    /// Where the section lies, in bytes; `None` if the model has no such section.
     pub(crate) fn place(&self, section: Section) -> Option<Range<usize>> {
-        let width = if section.holds_codes() { 1 } else { 4 };
-        let start = self.start(section.index(self.manifest.shape().blocks)?)? as usize;
-        let len = section.elements(&self.manifest)? as usize * width;
+        let start = self.start(section)? as usize;
+        let len = section.elements(&self.manifest)? as usize * section.element_len() as usize;
         Some(start..start + len)
     }
 
-    /// Offset of a section by its index in the bundle.
-    fn start(&self, index: usize) -> Option<u32> {
-        let Some(index) = index.checked_sub(self.head.len()) else {
-            return self.head.get(index).copied();
-        };
+    fn start(&self, section: Section) -> Option<u32> {
+        let index = section.index(&self.manifest)?;
+        let Some(index) = index.checked_sub(self.items.len()) else { return Some(self.items[index]) };
+        match (&self.rest, self.manifest.architecture) {
+            (Rest::SasRec(layout), Architecture::SasRec(shape)) => layout.start(index, &shape),
+            (&Rest::Caser(start), Architecture::Caser(shape)) => {
+                let mut cursor = Cursor(start, &self.manifest);
+                Section::of_caser(shape).take(index + 1).map(|section| cursor.place(section)).last()?
+            }
+            _ => None,
+        }
+    }
+}
+
+impl SasRecLayout {
+    fn at(cursor: &mut Cursor<'_>, shape: &SasRecShape) -> Option<Self> {
+        let positions = cursor.place(Section::Positions)?;
+        let blocks = cursor.0.checked_next_multiple_of(ALIGNMENT)?;
+        let mut block = Cursor(0, cursor.1);
+        let mut in_block = [0; BLOCK_SECTIONS];
+        for (offset, section) in in_block.iter_mut().zip(Section::of_block(0)) {
+            *offset = block.place(section)?;
+        }
+        let block_len = block.0.checked_next_multiple_of(ALIGNMENT)?;
+        cursor.0 = block_len.checked_mul(shape.blocks.into())?.checked_add(blocks)?;
+        let mut tail = [0; 2];
+        for (offset, part) in tail.iter_mut().zip([NormPart::Gamma, NormPart::Beta]) {
+            *offset = cursor.place(Section::Norm(Norm::Final, part))?;
+        }
+        Some(Self { positions, blocks, in_block, block_len, tail })
+    }
+
+    /// Offset of a section by its index behind the item table.
+    fn start(&self, index: usize, shape: &SasRecShape) -> Option<u32> {
+        let Some(index) = index.checked_sub(1) else { return Some(self.positions) };
         let (block, position) = (index / BLOCK_SECTIONS, index % BLOCK_SECTIONS);
-        if block < usize::from(self.manifest.shape().blocks) {
+        if block < usize::from(shape.blocks) {
             Some(self.blocks + block as u32 * self.block_len + self.in_block[position])
         } else {
             self.tail.get(position).copied()
@@ -99,13 +134,13 @@ impl Layout {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::granularity::Granularity;
-    use crate::manifest::{Activation, Architecture, SasRecShape};
+    use crate::manifest::{Activation, CaserShape};
     use crate::palette::Palette;
 
-    fn manifest(items: u32, dim: u16, blocks: u8) -> Manifest {
+    pub(in crate::bundle) fn sasrec(items: u32, dim: u16, blocks: u8) -> Manifest {
         let architecture = Architecture::SasRec(SasRecShape {
             items,
             positions: 3,
@@ -119,14 +154,27 @@ mod tests {
         Manifest { architecture, palette: Palette::DEFAULT, granularity: Granularity::PerChannel }
     }
 
+    pub(in crate::bundle) fn caser(window: u16, dim: u16) -> Manifest {
+        let shape = CaserShape { items: 7, window, dim, horizontal: 3, vertical: 2 };
+        Manifest { architecture: Architecture::Caser(shape), ..sasrec(1, 1, 1) }
+    }
+
     #[test]
     fn sections_follow_each_other_with_small_gaps() {
         use Granularity::{PerChannel, PerWidth};
-        let sizes = [(1, 1, 1, PerChannel), (7, 3, 2, PerWidth), (100, 16, 16, PerChannel)];
-        for (items, dim, blocks, granularity) in sizes {
-            let layout = Layout::of(&Manifest { granularity, ..manifest(items, dim, blocks) }).unwrap();
+        let models = [
+            (sasrec(1, 1, 1), PerChannel),
+            (sasrec(7, 3, 2), PerWidth),
+            (sasrec(100, 16, 16), PerChannel),
+            (caser(1, 1), PerChannel),
+            (caser(4, 5), PerWidth),
+            (caser(100, 3), PerChannel),
+        ];
+        for (manifest, granularity) in models {
+            let manifest = Manifest { granularity, ..manifest };
+            let layout = Layout::of(&manifest).unwrap();
             let mut end = 48;
-            for section in Section::all(blocks) {
+            for section in Section::all(&manifest) {
                 let place = layout.place(section).unwrap();
                 assert!(place.start >= end && place.start.is_multiple_of(16), "{section}");
                 assert!(end == 48 || place.start - end < 16, "{section}");
@@ -138,7 +186,28 @@ mod tests {
 
     #[test]
     fn lengths_beyond_32_bits_are_an_error() {
-        assert_eq!(Layout::of(&manifest(1 << 24, 4096, 1)), Err(ManifestError::TooLarge));
-        assert!(Layout::of(&manifest(1 << 24, 200, 1)).is_ok());
+        assert_eq!(Layout::of(&sasrec(1 << 24, 4096, 1)), Err(ManifestError::TooLarge));
+        assert!(Layout::of(&sasrec(1 << 24, 200, 1)).is_ok());
+        let shape = CaserShape { items: 9, window: 100, dim: 4096, horizontal: 250, vertical: 1 };
+        let architecture = Architecture::Caser(shape);
+        let manifest = Manifest { architecture, ..caser(1, 1) };
+        assert_eq!(Layout::of(&manifest), Err(ManifestError::TooLarge));
+    }
+
+    #[test]
+    fn sizes_of_caser_are_limited() {
+        let error = |change: fn(&mut CaserShape)| {
+            let mut shape = CaserShape { items: 7, window: 5, dim: 8, horizontal: 3, vertical: 2 };
+            change(&mut shape);
+            Layout::of(&Manifest { architecture: Architecture::Caser(shape), ..caser(1, 1) }).unwrap_err()
+        };
+        let field = |field, value, max| ManifestError::Field { field, value, max };
+        assert_eq!(error(|shape| shape.items = 0), field("items", 0, 1 << 24));
+        assert_eq!(error(|shape| shape.window = 101), field("window", 101, 100));
+        assert_eq!(error(|shape| shape.dim = 4097), field("dim", 4097, 4096));
+        assert_eq!(error(|shape| shape.horizontal = 0), field("horizontal", 0, 4096));
+        assert_eq!(error(|shape| shape.vertical = 5000), field("vertical", 5000, 4096));
+        let features = "vertical * dim + window * horizontal";
+        assert_eq!(error(|shape| shape.vertical = 4095), field(features, 32775, 32768));
     }
 }

@@ -14,7 +14,8 @@ use crate::wire;
 
 /// A parsed bundle; borrows its bytes (a memory-mapped file, flash) and copies none.
 ///
-/// Accessors panic, like slices, when asked for a row, position, layer or width that the manifest does not have.
+/// Accessors panic, like slices, when asked for a row, position, normalisation, layer or width that the model does not
+/// have.
 #[derive(Clone, Copy)]
 pub struct Bundle<'a> {
     bytes: &'a [u8],
@@ -85,7 +86,7 @@ impl<'a> Bundle<'a> {
 
     fn check_gaps(&self, manifest_end: usize) -> Result<(), BundleError> {
         let mut end = manifest_end;
-        for section in Section::all(self.manifest.shape().blocks) {
+        for section in Section::all(&self.manifest) {
             let place = self.place(section);
             if let Some(i) = self.bytes[end..place.start].iter().position(|&byte| byte != 0) {
                 return Err(BundleError::Gap { offset: end + i });
@@ -96,7 +97,7 @@ impl<'a> Bundle<'a> {
     }
 
     fn check_numbers(&self) -> Result<(), BundleError> {
-        for section in Section::all(self.manifest.shape().blocks) {
+        for section in Section::all(&self.manifest) {
             if !section.holds_codes()
                 && let Some(index) = first_bad_number(section, self.floats(section))
             {
@@ -123,7 +124,7 @@ impl<'a> Bundle<'a> {
 
     /// Master codes of an item's embedding, dim long.
     pub fn item_codes(&self, row: usize) -> &'a [i8] {
-        let dim = usize::from(self.manifest.shape().dim);
+        let dim = self.manifest.dim();
         &self.codes(Section::ItemCodes)[row * dim..][..dim]
     }
 
@@ -134,7 +135,7 @@ impl<'a> Bundle<'a> {
 
     /// Embedding of position `position` of the window, dim long.
     pub fn position(&self, position: usize) -> Floats<'a> {
-        self.floats(Section::Positions).row(position, self.manifest.shape().dim.into())
+        self.floats(Section::Positions).row(position, self.manifest.dim())
     }
 
     /// Gamma and beta of a layer normalisation, dim long each.
@@ -165,7 +166,7 @@ impl<'a> Bundle<'a> {
     }
 
     fn place(&self, section: Section) -> Range<usize> {
-        self.layout.place(section).expect("the model has this block")
+        self.layout.place(section).expect("the model has this section")
     }
 }
 

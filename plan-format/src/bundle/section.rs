@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::manifest::{LayerKind, LayerName, Manifest};
+use crate::manifest::{Architecture, CaserShape, LayerKind, LayerName, Manifest, SasRecShape};
 
 /// A section of a bundle. Displays as `block0.query codes`, for example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,8 +54,11 @@ pub enum LayerPart {
     Biases,
 }
 
-/// Sections before the blocks.
-const HEAD: [Section; 3] = [Section::ItemCodes, Section::ItemRanges, Section::Positions];
+/// Sections that every bundle starts with.
+const HEAD: [Section; 2] = [Section::ItemCodes, Section::ItemRanges];
+
+/// Sections before the blocks of SASRec.
+const BEFORE_BLOCKS: usize = HEAD.len() + 1;
 
 /// Parts of a normalisation in order.
 const NORM_PARTS: [NormPart; 2] = [NormPart::Gamma, NormPart::Beta];
@@ -69,46 +72,84 @@ const NORM_SECTIONS: usize = 2 * NORM_PARTS.len();
 /// Sections of one block.
 pub(crate) const BLOCK_SECTIONS: usize = NORM_SECTIONS + LayerKind::ALL.len() * LAYER_PARTS.len();
 
-/// Most sections that a bundle can have (16 blocks).
-pub(crate) const SECTIONS_MAX: usize = HEAD.len() + 16 * BLOCK_SECTIONS + NORM_PARTS.len();
+/// Most sections that a bundle can have: SASRec of 16 blocks. Caser has at most 103 layers.
+pub(crate) const SECTIONS_MAX: usize = BEFORE_BLOCKS + 16 * BLOCK_SECTIONS + NORM_PARTS.len();
 
 impl Section {
-    /// All sections of a model with that many blocks, in bundle order.
-    pub fn all(blocks: u8) -> impl Iterator<Item = Self> {
+    /// All sections of a model in bundle order.
+    pub fn all(manifest: &Manifest) -> impl Iterator<Item = Self> + use<> {
+        let (sasrec, caser) = match manifest.architecture {
+            Architecture::SasRec(shape) => (Some(shape), None),
+            Architecture::Caser(shape) => (None, Some(shape)),
+        };
         HEAD.into_iter()
-            .chain((0..blocks).flat_map(Self::of_block))
+            .chain(sasrec.into_iter().flat_map(Self::of_sasrec))
+            .chain(caser.into_iter().flat_map(Self::of_caser))
+    }
+
+    /// What follows the item table in SASRec.
+    fn of_sasrec(shape: SasRecShape) -> impl Iterator<Item = Self> {
+        [Self::Positions]
+            .into_iter()
+            .chain((0..shape.blocks).flat_map(Self::of_block))
             .chain(NORM_PARTS.map(|part| Self::Norm(Norm::Final, part)))
     }
 
     /// The sections of one block.
     pub(crate) fn of_block(block: u8) -> impl Iterator<Item = Self> {
         let norms = [Norm::Attention(block), Norm::FeedForward(block)].into_iter();
-        let layers = LayerKind::ALL.into_iter().map(move |kind| LayerName { block, kind });
-        norms
-            .flat_map(|norm| NORM_PARTS.map(|part| Self::Norm(norm, part)))
-            .chain(layers.flat_map(|name| LAYER_PARTS.map(|part| Self::Layer(name, part))))
+        norms.flat_map(|norm| NORM_PARTS.map(|part| Self::Norm(norm, part))).chain(
+            LayerKind::ALL.into_iter().flat_map(move |kind| Self::of_layer(LayerName::Block(block, kind))),
+        )
     }
 
-    /// Where the section stands in [`all`](Self::all); `None` if the model has no such block.
-    pub(crate) fn index(self, blocks: u8) -> Option<usize> {
-        let (block, position) = match self {
-            Self::ItemCodes => return Some(0),
-            Self::ItemRanges => return Some(1),
-            Self::Positions => return Some(2),
-            Self::Norm(Norm::Final, part) => (blocks, part as usize),
-            Self::Norm(Norm::Attention(block), part) => (block, part as usize),
-            Self::Norm(Norm::FeedForward(block), part) => (block, NORM_PARTS.len() + part as usize),
-            Self::Layer(LayerName { block, kind }, part) => {
-                (block, NORM_SECTIONS + LAYER_PARTS.len() * kind as usize + part as usize)
+    /// What follows the item table in Caser.
+    pub(crate) fn of_caser(shape: CaserShape) -> impl Iterator<Item = Self> {
+        shape.layer_names().flat_map(Self::of_layer)
+    }
+
+    fn of_layer(name: LayerName) -> [Self; LAYER_PARTS.len()] {
+        LAYER_PARTS.map(|part| Self::Layer(name, part))
+    }
+
+    /// Where the section stands in [`all`](Self::all); `None` if the model has no such section.
+    pub(crate) fn index(self, manifest: &Manifest) -> Option<usize> {
+        let in_block = |block: usize, position| Some(BEFORE_BLOCKS + BLOCK_SECTIONS * block + position);
+        match (self, manifest.architecture) {
+            (Self::ItemCodes, _) => Some(0),
+            (Self::ItemRanges, _) => Some(1),
+            (Self::Positions, Architecture::SasRec(_)) => Some(HEAD.len()),
+            (Self::Norm(norm, part), Architecture::SasRec(SasRecShape { blocks, .. })) => match norm {
+                Norm::Attention(block) if block < blocks => in_block(block.into(), part as usize),
+                Norm::FeedForward(block) if block < blocks => {
+                    in_block(block.into(), NORM_PARTS.len() + part as usize)
+                }
+                Norm::Final => in_block(blocks.into(), part as usize),
+                Norm::Attention(_) | Norm::FeedForward(_) => None,
+            },
+            (Self::Layer(name, part), architecture) => {
+                let index = manifest.layer_index(name)?;
+                let place = |index: usize| LAYER_PARTS.len() * index + part as usize;
+                match architecture {
+                    Architecture::SasRec(_) => {
+                        let (block, index) = (index / LayerKind::ALL.len(), index % LayerKind::ALL.len());
+                        in_block(block, NORM_SECTIONS + place(index))
+                    }
+                    Architecture::Caser(_) => Some(HEAD.len() + place(index)),
+                }
             }
-        };
-        let exists = block < blocks || matches!(self, Self::Norm(Norm::Final, _));
-        exists.then(|| HEAD.len() + BLOCK_SECTIONS * usize::from(block) + position)
+            (Self::Positions | Self::Norm(..), Architecture::Caser(_)) => None,
+        }
     }
 
     /// Whether the elements are codes (i8); otherwise they are f32.
     pub fn holds_codes(self) -> bool {
         matches!(self, Self::ItemCodes | Self::Layer(_, LayerPart::Codes))
+    }
+
+    /// Bytes of an element.
+    pub(crate) fn element_len(self) -> u32 {
+        if self.holds_codes() { 1 } else { 4 }
     }
 
     /// Whether the elements are ranges (`docs/numerics.md`, section 1).
@@ -118,21 +159,16 @@ impl Section {
 
     /// How many elements the section has; `None` if 32 bits cannot say.
     pub(crate) fn elements(self, manifest: &Manifest) -> Option<u32> {
-        let shape = manifest.shape();
-        let (dim, inner) = (u32::from(shape.dim), u32::from(shape.inner));
+        let dim = manifest.dim() as u32;
         match self {
-            Self::ItemCodes => shape.items.checked_mul(dim),
-            Self::ItemRanges => Some(shape.items),
-            Self::Positions => dim.checked_mul(shape.positions.into()),
+            Self::ItemCodes => manifest.items().checked_mul(dim),
+            Self::ItemRanges => Some(manifest.items()),
+            Self::Positions => dim.checked_mul(manifest.window() as u32),
             Self::Norm(..) => Some(dim),
-            Self::Layer(LayerName { kind, .. }, part) => {
-                let (inputs, outputs) = match kind {
-                    LayerKind::Expand => (dim, inner),
-                    LayerKind::Contract => (inner, dim),
-                    _ => (dim, dim),
-                };
-                outputs.checked_mul(match part {
-                    LayerPart::Codes => inputs,
+            Self::Layer(name, part) => {
+                let layer = manifest.layer(manifest.layer_index(name)?)?;
+                (layer.outputs as u32).checked_mul(match part {
+                    LayerPart::Codes => layer.inputs as u32,
                     LayerPart::Ranges => manifest.ranges_per_channel() as u32,
                     LayerPart::Biases => manifest.biases_per_channel() as u32,
                 })
@@ -173,19 +209,37 @@ impl fmt::Display for Section {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::layout::tests::{caser, sasrec};
 
     #[test]
     fn indices_follow_the_order() {
-        for blocks in [1, 2, 16] {
+        let models = [sasrec(9, 4, 1), sasrec(9, 4, 2), sasrec(9, 4, 16), caser(1, 4), caser(100, 4)];
+        for manifest in models {
             let mut count = 0;
-            for (i, section) in Section::all(blocks).enumerate() {
-                assert_eq!(section.index(blocks), Some(i), "{section}");
+            for (i, section) in Section::all(&manifest).enumerate() {
+                assert_eq!(section.index(&manifest), Some(i), "{section}");
                 count += 1;
             }
             assert!(count <= SECTIONS_MAX);
-            assert_eq!(Section::of_block(0).count(), BLOCK_SECTIONS);
-            assert_eq!(Section::Norm(Norm::Attention(blocks), NormPart::Gamma).index(blocks), None);
         }
-        assert_eq!(Section::all(16).count(), SECTIONS_MAX);
+        assert_eq!(Section::of_block(0).count(), BLOCK_SECTIONS);
+        assert_eq!(Section::all(&sasrec(9, 4, 16)).count(), SECTIONS_MAX);
+    }
+
+    #[test]
+    fn a_model_has_the_sections_of_its_network_alone() {
+        let layer = |name| Section::Layer(name, LayerPart::Biases);
+        let norm = |norm| Section::Norm(norm, NormPart::Gamma);
+        let lacking =
+            [norm(Norm::Attention(2)), layer(LayerName::Block(2, LayerKind::Key)), layer(LayerName::Dense)];
+        assert_eq!(lacking.map(|section| section.index(&sasrec(9, 4, 2))), [None; 3]);
+        let lacking = [
+            norm(Norm::Final),
+            Section::Positions,
+            layer(LayerName::Block(0, LayerKind::Key)),
+            layer(LayerName::Horizontal(0)),
+            layer(LayerName::Horizontal(4)),
+        ];
+        assert_eq!(lacking.map(|section| section.index(&caser(3, 4))), [None; 5]);
     }
 }

@@ -11,7 +11,7 @@ use crate::wire;
 #[derive(Debug)]
 pub struct BundleWriter<'b> {
     bytes: &'b mut [u8],
-    blocks: u8,
+    manifest: Manifest,
     layout: Layout,
     /// One bit per section.
     written: [u32; SECTIONS_MAX.div_ceil(32)],
@@ -33,8 +33,7 @@ impl<'b> BundleWriter<'b> {
         header[6..8].copy_from_slice(&(manifest_len as u16).to_le_bytes());
         header[8..12].copy_from_slice(&(layout.total() as u32).to_le_bytes());
         header[12] = manifest.granularity as u8;
-        let blocks = manifest.shape().blocks;
-        Ok(Self { bytes: out, blocks, layout, written: [0; _] })
+        Ok(Self { bytes: out, manifest: *manifest, layout, written: [0; _] })
     }
 
     /// Writes a section of signed master codes, row-major.
@@ -60,7 +59,7 @@ impl<'b> BundleWriter<'b> {
 
     /// The section's bytes, marked as written.
     fn claim(&mut self, section: Section, codes: bool, found: usize) -> Result<&mut [u8], WriteError> {
-        let (Some(index), Some(place)) = (section.index(self.blocks), self.layout.place(section)) else {
+        let (Some(index), Some(place)) = (section.index(&self.manifest), self.layout.place(section)) else {
             return Err(WriteError::NoSuchSection { section });
         };
         if section.holds_codes() != codes {
@@ -80,7 +79,7 @@ impl<'b> BundleWriter<'b> {
 
     /// Seals the bundle with its fingerprint, which it returns. Fails if a section is missing.
     pub fn finish(self) -> Result<Fingerprint, WriteError> {
-        for (i, section) in Section::all(self.blocks).enumerate() {
+        for (i, section) in Section::all(&self.manifest).enumerate() {
             if self.written[i / 32] & (1 << (i % 32)) == 0 {
                 return Err(WriteError::Missing { section });
             }
@@ -106,7 +105,7 @@ pub enum WriteError {
         /// Length of the buffer.
         found: usize,
     },
-    /// The model has fewer blocks.
+    /// The network has no such section, or fewer blocks or layers.
     #[error("the model has no section {section}")]
     NoSuchSection {
         /// The section.

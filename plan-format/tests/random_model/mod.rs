@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)] // Each test uses its part, at its own visibility.
 
 use chord_plan::bundle::{LayerPart, NormPart, Section};
-use chord_plan::manifest::{Activation, Architecture, SasRecShape};
+use chord_plan::manifest::{Activation, Architecture, CaserShape, SasRecShape};
 use chord_plan::plan::{self, PlanHeader};
 use chord_plan::{Bundle, BundleWriter, Granularity, Manifest, Palette};
 
@@ -32,10 +32,17 @@ impl Random {
     }
 }
 
-/// A manifest with small random sizes.
+/// A manifest of either network with small random sizes.
 pub fn manifest(random: &mut Random) -> Manifest {
+    match random.below(2) {
+        0 => small_sasrec(random),
+        _ => small_caser(random),
+    }
+}
+
+/// A SASRec manifest with small random sizes.
+pub fn small_sasrec(random: &mut Random) -> Manifest {
     let heads = 1 + random.below(3);
-    let palettes = [[0, 2, 4, 8], [2, 4, 8, 255], [0, 4, 255, 255], [8, 255, 255, 255]];
     let shape = SasRecShape {
         items: 1 + random.below(20) as u32,
         positions: 1 + random.below(6) as u16,
@@ -46,15 +53,42 @@ pub fn manifest(random: &mut Random) -> Manifest {
         activation: [Activation::Relu, Activation::Gelu][random.below(2)],
         norm_epsilon: 1e-5,
     };
+    quantised(Architecture::SasRec(shape), random)
+}
+
+/// A Caser manifest with small random sizes.
+pub fn small_caser(random: &mut Random) -> Manifest {
+    let shape = CaserShape {
+        items: 1 + random.below(20) as u32,
+        window: 1 + random.below(6) as u16,
+        dim: 1 + random.below(13) as u16,
+        horizontal: 1 + random.below(5) as u16,
+        vertical: 1 + random.below(4) as u16,
+    };
+    quantised(Architecture::Caser(shape), random)
+}
+
+/// With a random palette and granularity.
+fn quantised(architecture: Architecture, random: &mut Random) -> Manifest {
+    let palettes = [[0, 2, 4, 8], [2, 4, 8, 255], [0, 4, 255, 255], [8, 255, 255, 255]];
     let palette = palettes[random.below(palettes.len())];
     let granularity = [Granularity::PerChannel, Granularity::PerWidth][random.below(2)];
-    Manifest { granularity, ..sasrec(shape, palette) }
+    Manifest { granularity, ..per_channel(architecture, palette) }
 }
 
 /// A SASRec manifest with one range and one bias per channel.
 pub fn sasrec(shape: SasRecShape, palette: [u8; 4]) -> Manifest {
+    per_channel(Architecture::SasRec(shape), palette)
+}
+
+/// A Caser manifest with one range and one bias per channel.
+pub fn caser(shape: CaserShape, palette: [u8; 4]) -> Manifest {
+    per_channel(Architecture::Caser(shape), palette)
+}
+
+fn per_channel(architecture: Architecture, palette: [u8; 4]) -> Manifest {
     let palette = Palette::new(palette).expect("a palette of the tests is valid");
-    Manifest { architecture: Architecture::SasRec(shape), palette, granularity: Granularity::PerChannel }
+    Manifest { architecture, palette, granularity: Granularity::PerChannel }
 }
 
 /// A bundle with random weights.
@@ -84,12 +118,11 @@ pub fn bundle(manifest: &Manifest, random: &mut Random) -> Vec<u8> {
 
 /// Sections and their numbers of elements.
 pub fn section_lengths(manifest: &Manifest) -> Vec<(Section, usize)> {
-    let shape = manifest.shape();
-    let dim = usize::from(shape.dim);
+    let (items, dim) = (manifest.items() as usize, manifest.dim());
     let len = |section| match section {
-        Section::ItemCodes => shape.items as usize * dim,
-        Section::ItemRanges => shape.items as usize,
-        Section::Positions => usize::from(shape.positions) * dim,
+        Section::ItemCodes => items * dim,
+        Section::ItemRanges => items,
+        Section::Positions => manifest.window() * dim,
         Section::Norm(..) => dim,
         Section::Layer(name, part) => {
             let layer = manifest.layers().find(|layer| layer.name == name).expect("a layer");
@@ -105,7 +138,7 @@ pub fn section_lengths(manifest: &Manifest) -> Vec<(Section, usize)> {
             layer.outputs * per_channel
         }
     };
-    Section::all(shape.blocks).map(|section| (section, len(section))).collect()
+    Section::all(manifest).map(|section| (section, len(section))).collect()
 }
 
 /// A plan for `bundle` with random codes of its palette.
@@ -133,6 +166,6 @@ pub fn encode(header: &PlanHeader, codes: &[u8]) -> Vec<u8> {
 
 /// Random item rows.
 pub fn items(len: usize, bundle: &Bundle<'_>, random: &mut Random) -> Vec<u32> {
-    let items = bundle.manifest().shape().items as usize;
+    let items = bundle.manifest().items() as usize;
     (0..len).map(|_| random.below(items) as u32).collect()
 }

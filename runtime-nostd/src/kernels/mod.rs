@@ -27,4 +27,9 @@ pub trait Linear {
 
     /// Integer dot product of a token with 8-bit levels, for the item embeddings.
     fn dot(&self, token: &[i8], codes: &[i8]) -> i32;
+
+    /// Integer dot product of a token with the levels of one row of a filter at 2, 4 or 8 bits; 0 at any other width.
+    fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
+        scalar::filter_row(token, codes, bits)
+    }
 }

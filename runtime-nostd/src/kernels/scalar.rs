@@ -44,3 +44,13 @@ fn dot<const BITS: u8>(token: &[i8], codes: &[i8]) -> i32 {
     let level = |code: i8| 2 * i32::from(code >> (8 - BITS)) + 1;
     token.iter().zip(codes).map(|(&a, &code)| i32::from(a) * level(code)).sum()
 }
+
+/// As [`Linear::filter_row`].
+pub(super) fn filter_row(token: &[i8], codes: &[i8], bits: u8) -> i32 {
+    match bits {
+        2 => dot::<2>(token, codes),
+        4 => dot::<4>(token, codes),
+        8 => dot::<8>(token, codes),
+        _ => 0,
+    }
+}

@@ -1,7 +1,10 @@
-//! Section 8 of docs/numerics.md written down plainly: every token through every block, weights looked up one by one.
+//! The forward passes of docs/numerics.md written down plainly: every token through every block, every filter at every
+//! place, weights looked up one by one.
 
-use chord_plan::bundle::Norm;
-use chord_plan::manifest::LayerKind;
+mod caser;
+
+use chord_plan::bundle::{LayerView, Norm};
+use chord_plan::manifest::{Architecture, Layer, LayerKind, LayerName, SasRecShape};
 use chord_plan::numerics as n;
 use chord_plan::{Bundle, Plan};
 
@@ -9,31 +12,15 @@ type Rows = Vec<Vec<f32>>;
 
 /// Logits of all items.
 pub(crate) fn logits(bundle: &Bundle<'_>, plan: &Plan<'_>, history: &[u32]) -> Vec<f32> {
-    let shape = *bundle.manifest().shape();
-    let positions = usize::from(shape.positions);
-    let history = &history[history.len().saturating_sub(positions)..];
-    let mut x: Rows = (history.iter().enumerate())
-        .map(|(t, &item)| {
-            let (codes, range) = (bundle.item_codes(item as usize), bundle.item_range(item as usize));
-            let position = bundle.position(positions - history.len() + t);
-            codes.iter().zip(position).map(|(&code, p)| n::value(code, range, 8) + p).collect()
-        })
-        .collect();
-    for block in 0..shape.blocks {
-        let linear = |kind, x: &Rows| linear(bundle, plan, block, kind, x);
-        let h = norm(bundle, Norm::Attention(block), &x);
-        let (q, k, v) =
-            (linear(LayerKind::Query, &h), linear(LayerKind::Key, &h), linear(LayerKind::Value, &h));
-        let c = (0..x.len()).map(|t| attention(&q[t], &k[..=t], &v[..=t], shape.heads.into())).collect();
-        add(&mut x, &linear(LayerKind::Output, &c));
-        let mut hidden = linear(LayerKind::Expand, &norm(bundle, Norm::FeedForward(block), &x));
-        hidden.iter_mut().flatten().for_each(|x| *x = shape.activation.apply(*x));
-        add(&mut x, &linear(LayerKind::Contract, &hidden));
-    }
-    let h = norm(bundle, Norm::Final, &x);
-    let mut a = vec![0; shape.dim.into()];
-    let scale = n::quantise_token(&h[h.len() - 1], &mut a);
-    (0..shape.items as usize)
+    let manifest = bundle.manifest();
+    let history = &history[history.len().saturating_sub(manifest.window())..];
+    let hidden = match manifest.architecture {
+        Architecture::SasRec(shape) => sasrec(bundle, plan, &shape, history),
+        Architecture::Caser(shape) => caser::hidden(bundle, plan, &shape, history),
+    };
+    let mut a = vec![0; hidden.len()];
+    let scale = n::quantise_token(&hidden, &mut a);
+    (0..manifest.items() as usize)
         .map(|item| {
             let t = n::dot_levels(&a, bundle.item_codes(item), 8);
             n::logit(t, n::step(bundle.item_range(item), 8), scale)
@@ -41,34 +28,67 @@ pub(crate) fn logits(bundle: &Bundle<'_>, plan: &Plan<'_>, history: &[u32]) -> V
         .collect()
 }
 
-fn norm(bundle: &Bundle<'_>, norm: Norm, x: &Rows) -> Rows {
+/// Section 8.
+fn sasrec(bundle: &Bundle<'_>, plan: &Plan<'_>, shape: &SasRecShape, history: &[u32]) -> Vec<f32> {
+    let positions = usize::from(shape.positions);
+    let mut x: Rows = (history.iter().enumerate())
+        .map(|(t, &item)| {
+            let position = bundle.position(positions - history.len() + t);
+            item_value(bundle, item).into_iter().zip(position).map(|(x, p)| x + p).collect()
+        })
+        .collect();
+    for block in 0..shape.blocks {
+        let linear = |kind, x: &Rows| linear(bundle, plan, LayerName::Block(block, kind), x);
+        let norm = |norm, x: &Rows| layer_norm(bundle, norm, shape.norm_epsilon, x);
+        let h = norm(Norm::Attention(block), &x);
+        let (q, k, v) =
+            (linear(LayerKind::Query, &h), linear(LayerKind::Key, &h), linear(LayerKind::Value, &h));
+        let c = (0..x.len()).map(|t| attention(&q[t], &k[..=t], &v[..=t], shape.heads.into())).collect();
+        add(&mut x, &linear(LayerKind::Output, &c));
+        let mut hidden = linear(LayerKind::Expand, &norm(Norm::FeedForward(block), &x));
+        hidden.iter_mut().flatten().for_each(|x| *x = shape.activation.apply(*x));
+        add(&mut x, &linear(LayerKind::Contract, &hidden));
+    }
+    layer_norm(bundle, Norm::Final, shape.norm_epsilon, &x).pop().unwrap()
+}
+
+fn item_value(bundle: &Bundle<'_>, item: u32) -> Vec<f32> {
+    let range = bundle.item_range(item as usize);
+    bundle.item_codes(item as usize).iter().map(|&code| n::value(code, range, 8)).collect()
+}
+
+fn layer_norm(bundle: &Bundle<'_>, norm: Norm, epsilon: f32, x: &Rows) -> Rows {
     let (gamma, beta) = bundle.norm(norm);
     let row = |x: &Vec<f32>| {
         let mut y = vec![0.0; x.len()];
-        n::layer_norm(x, gamma, beta, bundle.manifest().shape().norm_epsilon, &mut y);
+        n::layer_norm(x, gamma, beta, epsilon, &mut y);
         y
     };
     x.iter().map(row).collect()
 }
 
-fn linear(bundle: &Bundle<'_>, plan: &Plan<'_>, block: u8, kind: LayerKind, x: &Rows) -> Rows {
-    let index =
-        bundle.manifest().layers().position(|l| l.name.block == block && l.name.kind == kind).unwrap();
+/// The layer of a name, and the bits of its channels.
+fn layer<'b>(bundle: &Bundle<'b>, plan: &Plan<'_>, name: LayerName) -> (LayerView<'b>, Vec<u8>) {
+    let index = bundle.manifest().layers().position(|layer| layer.name == name).unwrap();
     let view = bundle.layer(index);
+    let &Layer { first_channel, outputs, .. } = view.layer();
+    let bits = |channel| bundle.manifest().palette.bits(plan.code(channel).unwrap()).unwrap();
+    (view, (first_channel..first_channel + outputs).map(bits).collect())
+}
+
+fn linear(bundle: &Bundle<'_>, plan: &Plan<'_>, name: LayerName, x: &Rows) -> Rows {
+    let (view, widths) = layer(bundle, plan, name);
     let row = |x: &Vec<f32>| {
         let mut a = vec![0; x.len()];
         let scale = n::quantise_token(x, &mut a);
-        let channel = |c| {
-            let code = plan.code(view.layer().first_channel + c).unwrap();
-            match bundle.manifest().palette.bits(code).unwrap() {
-                0 => view.bias(c, 0),
-                bits => {
-                    let t = n::dot_levels(&a, view.codes(c), bits);
-                    n::channel_output(t, n::step(view.range(c, bits), bits), scale, view.bias(c, bits))
-                }
+        let channel = |(c, &bits): (usize, &u8)| match bits {
+            0 => view.bias(c, 0),
+            bits => {
+                let t = n::dot_levels(&a, view.codes(c), bits);
+                n::channel_output(t, n::step(view.range(c, bits), bits), scale, view.bias(c, bits))
             }
         };
-        (0..view.layer().outputs).map(channel).collect()
+        widths.iter().enumerate().map(channel).collect()
     };
     x.iter().map(row).collect()
 }

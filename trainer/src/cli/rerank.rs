@@ -42,7 +42,7 @@ impl Rerank {
         let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
         let (bundle, plan) = (read(&self.model)?, read(&self.plan)?);
         let bundle = Bundle::parse(&bundle).with_context(|| self.model.display().to_string())?;
-        let rows = bundle.manifest().shape().items as usize;
+        let rows = bundle.manifest().items() as usize;
         ensure!(
             rows == items.len(),
             "{}: {} items, the model has {rows}",

@@ -31,7 +31,7 @@ pub fn evaluate(
     let first = cases.first().ok_or(EvaluationError::NoCases)?.user;
     let bundle = Bundle::parse(&bytes).map_err(|e| refused(first, &e))?;
     let engine = TrainerEngine::new(model, config, precision, budget);
-    let candidates: Vec<u32> = (0..frozen.shape.items).collect();
+    let candidates: Vec<u32> = (0..bundle.manifest().items()).collect();
     let mut logits = vec![0.0; candidates.len()];
     let options = Options::default();
     let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];

@@ -1,6 +1,6 @@
 //! Writing the bundle (docs/format.md).
 
-use super::{FrozenModel, Norm};
+use super::{FrozenModel, FrozenNetwork, Norm};
 use chord_plan::BundleWriter;
 use chord_plan::bundle::{self, LayerPart, NormPart, Section, WriteError};
 use chord_plan::manifest::{Layer, LayerName, ManifestError};
@@ -22,6 +22,14 @@ pub enum FrozenError {
     /// A section is of another length than the sizes ask for, or holds a number out of range.
     #[error(transparent)]
     Section(#[from] WriteError),
+    /// Caser has another number of layers than its window asks for.
+    #[error("the sizes ask for {expected} layers, got {found}")]
+    Layers {
+        /// Layers of the sizes.
+        expected: usize,
+        /// Layers given.
+        found: usize,
+    },
     /// A weight is NaN or infinite.
     #[error("{section}: weight {index} is {weight}")]
     Weight {
@@ -67,21 +75,30 @@ impl FrozenModel {
         writer.floats(Section::ItemRanges, &self.item_ranges)?;
         writer
             .codes(Section::ItemCodes, &codes(Section::ItemCodes, &self.item_weights, &self.item_ranges)?)?;
-        writer.floats(Section::Positions, &self.positions)?;
-        let mut places = manifest.layers();
-        for (index, block) in (0..).zip(&self.blocks) {
-            write_norm(&mut writer, bundle::Norm::Attention(index), &block.norm1)?;
-            write_norm(&mut writer, bundle::Norm::FeedForward(index), &block.norm2)?;
-            for (layer, place) in block.layers.iter().zip(places.by_ref()) {
-                let section = |part| Section::Layer(place.name, part);
-                writer.floats(section(LayerPart::Ranges), layer.device_ranges())?;
-                check_master_ranges(&place, &layer.ranges)?;
-                let codes = codes(section(LayerPart::Codes), &layer.weights, &layer.ranges)?;
-                writer.codes(section(LayerPart::Codes), &codes)?;
-                writer.floats(section(LayerPart::Biases), &layer.biases)?;
+        match &self.network {
+            FrozenNetwork::SasRec(network) => {
+                writer.floats(Section::Positions, &network.positions)?;
+                for (index, block) in (0..).zip(&network.blocks) {
+                    write_norm(&mut writer, bundle::Norm::Attention(index), &block.norm1)?;
+                    write_norm(&mut writer, bundle::Norm::FeedForward(index), &block.norm2)?;
+                }
+                write_norm(&mut writer, bundle::Norm::Final, &network.final_norm)?;
+            }
+            FrozenNetwork::Caser(network) => {
+                let (expected, found) = (manifest.layer_count(), network.layers.len());
+                if found != expected {
+                    return Err(FrozenError::Layers { expected, found });
+                }
             }
         }
-        write_norm(&mut writer, bundle::Norm::Final, &self.final_norm)?;
+        for (layer, place) in self.layers().zip(manifest.layers()) {
+            let section = |part| Section::Layer(place.name, part);
+            writer.floats(section(LayerPart::Ranges), layer.device_ranges())?;
+            check_master_ranges(&place, &layer.ranges)?;
+            let codes = codes(section(LayerPart::Codes), &layer.weights, &layer.ranges)?;
+            writer.codes(section(LayerPart::Codes), &codes)?;
+            writer.floats(section(LayerPart::Biases), &layer.biases)?;
+        }
         writer.finish()?;
         Ok(bytes)
     }
@@ -119,16 +136,16 @@ fn write_norm(writer: &mut BundleWriter, norm: bundle::Norm, from: &Norm) -> Res
 mod tests {
     use super::*;
     use crate::frozen::FrozenLayer;
-    use crate::frozen::examples::{small, small_per_width};
+    use crate::frozen::examples::{sasrec, small, small_caser, small_per_width};
     use chord_plan::Bundle;
 
     #[test]
     fn a_reader_finds_every_part() {
-        let model = small();
+        let mut model = small();
         let bytes = model.to_bundle().unwrap();
         let bundle = Bundle::parse(&bytes).unwrap();
         assert_eq!(*bundle.manifest(), model.manifest());
-        for (index, layer) in model.blocks[0].layers.iter().enumerate() {
+        for (index, layer) in model.layers().enumerate() {
             let view = bundle.layer(index);
             let inputs = view.layer().inputs;
             for (channel, row) in layer.weights.chunks(inputs).enumerate() {
@@ -145,6 +162,7 @@ mod tests {
                 .zip(&model.item_weights[8..])
                 .all(|(&k, &w)| k == master_code(w, 1.0))
         );
+        let model = sasrec(&mut model);
         assert!(bundle.position(4).iter().eq(model.positions[16..].iter().copied()));
         let norms = [
             (bundle::Norm::Attention(0), &model.blocks[0].norm1),
@@ -166,7 +184,7 @@ mod tests {
         let bytes = model.to_bundle().unwrap();
         let (shared, bundle) = (Bundle::parse(&shared).unwrap(), Bundle::parse(&bytes).unwrap());
         assert_eq!(*bundle.manifest(), model.manifest());
-        for (index, layer) in model.blocks[0].layers.iter().enumerate() {
+        for (index, layer) in model.layers().enumerate() {
             let view = bundle.layer(index);
             assert_eq!(view.all_codes(), shared.layer(index).all_codes());
             let ranges = (0..layer.ranges.len()).flat_map(|c| [2, 4, 8].map(|bits| view.range(c, bits)));
@@ -185,21 +203,33 @@ mod tests {
         };
         for (change, expected) in [
             (
-                &|m: &mut FrozenModel| m.blocks[0].layers[1].weights[5] = f32::NAN,
+                &|m: &mut FrozenModel| sasrec(m).blocks[0].layers[1].weights[5] = f32::NAN,
                 "block0.key codes: weight 5 is NaN",
             ),
-            (&|m| m.blocks[0].layers[4].ranges[2] = 0.0, "block0.expand ranges: number 2 is out of range"),
-            (&|m| m.blocks[0].layers[3].biases.truncate(3), "block0.output biases has 4 elements, got 3"),
             (
-                &|m| m.blocks[0].layers[5].weights.truncate(23),
+                &|m| sasrec(m).blocks[0].layers[4].ranges[2] = 0.0,
+                "block0.expand ranges: number 2 is out of range",
+            ),
+            (
+                &|m| sasrec(m).blocks[0].layers[3].biases.truncate(3),
+                "block0.output biases has 4 elements, got 3",
+            ),
+            (
+                &|m| sasrec(m).blocks[0].layers[5].weights.truncate(23),
                 "block0.contract codes has 24 elements, got 23",
             ),
             (&|m| m.item_weights.push(0.0), "item codes has 12 elements, got 13"),
-            (&|m| m.final_norm.beta[0] = f32::INFINITY, "final norm beta: number 0"),
-            (&|m| m.blocks.clear(), "block0.norm1 gamma was not written"),
-            (&|m| m.blocks.push(m.blocks[0].clone()), "no section block1.norm1 gamma"),
+            (&|m| sasrec(m).final_norm.beta[0] = f32::INFINITY, "final norm beta: number 0"),
+            (&|m| sasrec(m).blocks.clear(), "block0.norm1 gamma was not written"),
+            (
+                &|m| {
+                    let block = sasrec(m).blocks[0].clone();
+                    sasrec(m).blocks.push(block);
+                },
+                "no section block1.norm1 gamma",
+            ),
             (&|m| m.item_ranges[1] = f32::NAN, "item ranges: number 1"),
-            (&|m| m.shape.heads = 3, "dim 4 is not a multiple of 3 heads"),
+            (&|m| sasrec(m).shape.heads = 3, "dim 4 is not a multiple of 3 heads"),
         ] as [(&dyn Fn(&mut FrozenModel), &str); 10]
         {
             let found = message(change);
@@ -224,9 +254,33 @@ mod tests {
         ] as [(&dyn Fn(&mut FrozenLayer), &str); 5]
         {
             let mut model = small_per_width();
-            change(&mut model.blocks[0].layers[4]);
+            change(&mut sasrec(&mut model).blocks[0].layers[4]);
             let found = model.to_bundle().unwrap_err().to_string();
             assert!(found.contains(expected), "{expected:?} in {found:?}");
         }
+    }
+
+    #[test]
+    fn a_reader_finds_the_layers_of_caser() {
+        let model = small_caser();
+        let bytes = model.to_bundle().unwrap();
+        let bundle = Bundle::parse(&bytes).unwrap();
+        assert_eq!(*bundle.manifest(), model.manifest());
+        for (index, layer) in model.layers().enumerate() {
+            let view = bundle.layer(index);
+            let expected = layer.weights.iter().map(|&w| master_code(w, 1.0));
+            assert!(view.all_codes().iter().copied().eq(expected), "{}", view.layer().name);
+        }
+        let message = |change: &dyn Fn(&mut Vec<FrozenLayer>)| {
+            let mut model = small_caser();
+            let FrozenNetwork::Caser(network) = &mut model.network else { unreachable!("it is Caser") };
+            change(&mut network.layers);
+            model.to_bundle().unwrap_err().to_string()
+        };
+        assert_eq!(message(&|layers| drop(layers.pop())), "the sizes ask for 6 layers, got 5");
+        assert!(
+            message(&|layers| layers[2].weights[5] = f32::NAN).starts_with("horizontal3 codes: weight 5")
+        );
+        assert_eq!(message(&|layers| layers[3].biases.clear()), "vertical biases has 2 elements, got 0");
     }
 }

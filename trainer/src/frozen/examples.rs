@@ -1,9 +1,9 @@
 //! A model small enough to reason about, for the tests of what reads frozen models.
 
 use chord_plan::Palette;
-use chord_plan::manifest::{Activation, SasRecShape};
+use chord_plan::manifest::{Activation, CaserShape, SasRecShape};
 
-use super::{FrozenBlock, FrozenLayer, FrozenModel, Norm};
+use super::{FrozenBlock, FrozenCaser, FrozenLayer, FrozenModel, FrozenNetwork, FrozenSasRec, Norm};
 
 /// 3 items, window 5, dim 4, inner 6, one block of two heads: 26 channels, 112 weights.
 pub(crate) fn small() -> FrozenModel {
@@ -18,28 +18,45 @@ pub(crate) fn small() -> FrozenModel {
         norm_epsilon: 1e-5,
     };
     let norm = || Norm { gamma: vec![1.0, 0.5, 1.5, 1.0], beta: vec![0.0, 0.1, -0.1, 0.2] };
-    let layer = |outputs: usize, inputs: usize| FrozenLayer {
+    let layers = [layer(4, 4), layer(4, 4), layer(4, 4), layer(4, 4), layer(6, 4), layer(4, 6)];
+    let blocks = vec![FrozenBlock { norm1: norm(), norm2: norm(), layers }];
+    let network = FrozenSasRec { shape, positions: wave(20), blocks, final_norm: norm() };
+    model(FrozenNetwork::SasRec(network))
+}
+
+/// 3 items, window 3, dim 4, 2 filters of each kind: 16 channels, 126 weights.
+pub(crate) fn small_caser() -> FrozenModel {
+    let shape = CaserShape { items: 3, window: 3, dim: 4, horizontal: 2, vertical: 2 };
+    let layers = vec![layer(2, 4), layer(2, 8), layer(2, 12), layer(2, 3), layer(4, 14), layer(4, 4)];
+    model(FrozenNetwork::Caser(FrozenCaser { shape, layers }))
+}
+
+/// 3 items of dim 4.
+fn model(network: FrozenNetwork) -> FrozenModel {
+    FrozenModel { palette: Palette::DEFAULT, item_weights: wave(12), item_ranges: vec![1.0; 3], network }
+}
+
+/// The parts of a SASRec model.
+pub(crate) fn sasrec(model: &mut FrozenModel) -> &mut FrozenSasRec {
+    match &mut model.network {
+        FrozenNetwork::SasRec(network) => network,
+        FrozenNetwork::Caser(_) => panic!("the model is Caser"),
+    }
+}
+
+fn layer(outputs: usize, inputs: usize) -> FrozenLayer {
+    FrozenLayer {
         weights: wave(outputs * inputs),
         ranges: vec![1.0; outputs],
         width_ranges: None,
         biases: wave(outputs),
-    };
-    let layers = [layer(4, 4), layer(4, 4), layer(4, 4), layer(4, 4), layer(6, 4), layer(4, 6)];
-    FrozenModel {
-        shape,
-        palette: Palette::DEFAULT,
-        item_weights: wave(12),
-        item_ranges: vec![1.0; 3],
-        positions: wave(20),
-        blocks: vec![FrozenBlock { norm1: norm(), norm2: norm(), layers }],
-        final_norm: norm(),
     }
 }
 
 /// [`small`] with ranges at 2, 4 and 8 bits and biases at 0, 2, 4 and 8 bits.
 pub(crate) fn small_per_width() -> FrozenModel {
     let mut model = small();
-    for layer in &mut model.blocks[0].layers {
+    for layer in &mut sasrec(&mut model).blocks[0].layers {
         let outputs = layer.ranges.len();
         layer.width_ranges = Some(wave(3 * outputs).iter().map(|w| 1.5 + w).collect());
         layer.biases = wave(4 * outputs);

@@ -10,26 +10,51 @@ pub use bundle::FrozenError;
 pub use item_table::{quantised_item_table, range_of_row};
 pub use plan::encode_plan;
 
-use chord_plan::manifest::{Architecture, SasRecShape};
+use chord_plan::manifest::{Architecture, CaserShape, SasRecShape};
 use chord_plan::{Granularity, Manifest, Palette};
 
-/// A SASRec backbone. All matrices are row-major.
+/// A backbone. All matrices are row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrozenModel {
-    /// Sizes.
-    pub shape: SasRecShape,
     /// Bits of plan codes.
     pub palette: Palette,
     /// Item embeddings before quantisation, [items, dim].
     pub item_weights: Vec<f32>,
     /// Range of each item row, [items].
     pub item_ranges: Vec<f32>,
+    /// What reads the item embeddings.
+    pub network: FrozenNetwork,
+}
+
+/// A backbone without its item embeddings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FrozenNetwork {
+    /// Self-attention.
+    SasRec(FrozenSasRec),
+    /// Convolutions.
+    Caser(FrozenCaser),
+}
+
+/// SASRec, pre-norm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrozenSasRec {
+    /// Sizes.
+    pub shape: SasRecShape,
     /// Position embeddings, [positions, dim].
     pub positions: Vec<f32>,
     /// Transformer blocks.
     pub blocks: Vec<FrozenBlock>,
     /// After the last block.
     pub final_norm: Norm,
+}
+
+/// Caser.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrozenCaser {
+    /// Sizes.
+    pub shape: CaserShape,
+    /// The horizontal layers by height, vertical, dense, output.
+    pub layers: Vec<FrozenLayer>,
 }
 
 /// A transformer block.
@@ -76,13 +101,24 @@ pub struct Norm {
 impl FrozenModel {
     /// The bundle's manifest.
     pub fn manifest(&self) -> Manifest {
-        let architecture = Architecture::SasRec(self.shape);
+        let architecture = match &self.network {
+            FrozenNetwork::SasRec(network) => Architecture::SasRec(network.shape),
+            FrozenNetwork::Caser(network) => Architecture::Caser(network.shape),
+        };
         Manifest { architecture, palette: self.palette, granularity: self.granularity() }
     }
 
+    /// The quantised layers in plan order.
+    pub fn layers(&self) -> impl Iterator<Item = &FrozenLayer> {
+        let (blocks, layers) = match &self.network {
+            FrozenNetwork::SasRec(network) => (&network.blocks[..], &[][..]),
+            FrozenNetwork::Caser(network) => (&[][..], &network.layers[..]),
+        };
+        blocks.iter().flat_map(|block| &block.layers).chain(layers)
+    }
+
     fn granularity(&self) -> Granularity {
-        let mut layers = self.blocks.iter().flat_map(|block| &block.layers);
-        match layers.any(|layer| layer.width_ranges.is_some()) {
+        match self.layers().any(|layer| layer.width_ranges.is_some()) {
             true => Granularity::PerWidth,
             false => Granularity::PerChannel,
         }

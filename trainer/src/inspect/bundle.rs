@@ -1,34 +1,21 @@
 use std::fmt::Write;
 
-use chord_plan::manifest::Activation;
+use chord_plan::manifest::{Activation, Architecture};
 use chord_plan::numerics::MASTER_BITS;
 use chord_plan::{Bundle, Granularity};
 
 /// Describes a bundle; `bytes` is all of it.
 pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
     let manifest = bundle.manifest();
-    let shape = manifest.shape();
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a String takes all");
 
     line(format!("CHORD bundle, format version {}, {} bytes", chord_plan::bundle::VERSION, bytes.len()));
     line(format!("fingerprint       {}", bundle.fingerprint()));
     line(format!("model             {}", bundle.model()));
-    let activation = match shape.activation {
-        Activation::Relu => "ReLU",
-        Activation::Gelu => "GELU",
-    };
-    line(format!("architecture      SASRec, {activation}, norm epsilon {:e}", shape.norm_epsilon));
-    let many = |count: u8, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    line(format!(
-        "shape             {} items, {} positions, dim {}, inner {}, {}, {}",
-        shape.items,
-        shape.positions,
-        shape.dim,
-        shape.inner,
-        many(shape.blocks, "block"),
-        many(shape.heads, "head")
-    ));
+    let (architecture, shape) = network(&manifest.architecture);
+    line(format!("architecture      {architecture}"));
+    line(format!("shape             {} items, {shape}", manifest.items()));
     let widths = manifest.palette.widths();
     let list = |numbers: Vec<String>| numbers.join(", ");
     let codes = list((0..widths.len()).map(|code| code.to_string()).collect());
@@ -46,14 +33,18 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
     line(format!("channels          {channels} in {layers} layers, {weights} weights"));
 
     line("\nbytes".to_owned());
-    let (items, dim) = (shape.items as usize, usize::from(shape.dim));
+    let (items, dim) = (manifest.items() as usize, manifest.dim());
     let manifest_len = usize::from(u16::from_le_bytes([bytes[6], bytes[7]]));
+    let [positions, norms] = match &manifest.architecture {
+        Architecture::SasRec(shape) => [shape.positions.into(), 4 * usize::from(shape.blocks) + 2],
+        Architecture::Caser(_) => [0; 2],
+    };
     let parts = [
         ("header", 48 + manifest_len),
         ("item codes", items * dim),
         ("item ranges", 4 * items),
-        ("positions", 4 * usize::from(shape.positions) * dim),
-        ("norms", 4 * (4 * usize::from(shape.blocks) + 2) * dim),
+        ("positions", 4 * positions * dim),
+        ("norms", 4 * norms * dim),
         ("layer codes", weights as usize),
         ("layer ranges", 4 * channels * manifest.ranges_per_channel()),
         ("layer biases", 4 * channels * manifest.biases_per_channel()),
@@ -83,6 +74,38 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Name and sizes of a network.
+fn network(architecture: &Architecture) -> (String, String) {
+    let many = |count: u16, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    match architecture {
+        Architecture::SasRec(shape) => {
+            let activation = match shape.activation {
+                Activation::Relu => "ReLU",
+                Activation::Gelu => "GELU",
+            };
+            let sizes = format!(
+                "{} positions, dim {}, inner {}, {}, {}",
+                shape.positions,
+                shape.dim,
+                shape.inner,
+                many(shape.blocks.into(), "block"),
+                many(shape.heads.into(), "head")
+            );
+            (format!("SASRec, {activation}, norm epsilon {:e}", shape.norm_epsilon), sizes)
+        }
+        Architecture::Caser(shape) => {
+            let sizes = format!(
+                "window {}, dim {}, {} of each height, {}",
+                shape.window,
+                shape.dim,
+                many(shape.horizontal, "horizontal filter"),
+                many(shape.vertical, "vertical filter")
+            );
+            ("Caser".to_owned(), sizes)
+        }
+    }
 }
 
 fn ranges(name: &str, [outputs, inputs]: [usize; 2], bits: &str, ranges: &[f32]) -> String {

@@ -63,7 +63,7 @@ pub fn describe(bytes: &[u8], model: Option<&[u8]>) -> Result<String, InspectErr
 mod tests {
     use super::*;
     use crate::frozen::encode_plan;
-    use crate::frozen::examples::{small, small_per_width};
+    use crate::frozen::examples::{sasrec, small, small_caser, small_per_width};
 
     /// A bundle and a plan for it in which layer by layer all channels have code 0, 1, 2, 3, 0, 1.
     fn files() -> (Vec<u8>, Vec<u8>) {
@@ -102,7 +102,7 @@ mod tests {
     fn a_bundle_with_ranges_per_width() {
         let mut model = small_per_width();
         // Channels of the expanding layer at 2, 4 and 8 bits.
-        model.blocks[0].layers[4].width_ranges = Some([0.25, 0.5, 2.0].repeat(6));
+        sasrec(&mut model).blocks[0].layers[4].width_ranges = Some([0.25, 0.5, 2.0].repeat(6));
         let text = describe(&model.to_bundle().unwrap(), None).unwrap();
         let line = |bits, range| format!("{:<16}{:>14}{bits:>6}{range:>12}", "block0.expand", "6 x 4");
         for part in [
@@ -112,6 +112,19 @@ mod tests {
             &line(2, "2.5000e-1"),
             &line(4, "5.0000e-1"),
             &line(8, "2.0000e0"),
+        ] {
+            assert!(text.contains(part), "{part:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_of_caser() {
+        let text = describe(&small_caser().to_bundle().unwrap(), None).unwrap();
+        for part in [
+            "architecture      Caser",
+            "3 items, window 3, dim 4, 2 horizontal filters of each height, 2 vertical filters",
+            "16 in 6 layers, 126 weights",
+            &format!("{:<16}{:>14}{:>6}{:>12}", "horizontal3", "2 x 12", "all", "1.0000e0"),
         ] {
             assert!(text.contains(part), "{part:?} in\n{text}");
         }

@@ -16,21 +16,7 @@ use burn::module::{Module, Param};
 use burn::prelude::Backend as BurnBackend;
 use burn::tensor::Distribution;
 use burn::tensor::activation::relu;
-
-/// The sizes of a Caser backbone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CaserShape {
-    /// Item rows.
-    pub items: usize,
-    /// Items of a history that the device looks at (L).
-    pub window: usize,
-    /// Size of item embeddings and of the dense layers.
-    pub dim: usize,
-    /// Horizontal filters of each height 1..=L.
-    pub horizontal: usize,
-    /// Vertical filters.
-    pub vertical: usize,
-}
+use chord_plan::manifest::CaserShape;
 
 /// The backbone. Every filter is an output channel of a quantised layer.
 #[derive(Module, Debug)]
@@ -67,11 +53,17 @@ impl<B: BurnBackend> Caser<B> {
     }
 }
 
+/// Window, dim, horizontal filters of each height, vertical filters.
+fn sizes(shape: &CaserShape) -> [usize; 4] {
+    [shape.window, shape.dim, shape.horizontal, shape.vertical].map(usize::from)
+}
+
 impl Caser<Backend> {
     /// A new backbone; embeddings ~ N(0, `embedding_std`^2).
     pub fn new(shape: &CaserShape, embedding_std: f64, device: &Device) -> Self {
-        let CaserShape { items, window, dim, horizontal, vertical } = *shape;
-        let embeddings = Tensor::random([items, dim], Distribution::Normal(0.0, embedding_std), device);
+        let [window, dim, horizontal, vertical] = sizes(shape);
+        let embeddings =
+            Tensor::random([shape.items as usize, dim], Distribution::Normal(0.0, embedding_std), device);
         Self {
             items: Param::from_tensor(embeddings),
             horizontal: (1..=window).map(|h| QuantisedLinear::new(h * dim, horizontal, device)).collect(),
@@ -96,7 +88,7 @@ impl Caser<Backend> {
     /// The hidden state after every token, [batch, tokens, dim].
     pub fn hidden(&self, sequences: &Sequences, pass: &mut Pass) -> Tensor<3> {
         let [batch, tokens] = sequences.items.dims();
-        let CaserShape { window, dim, horizontal, vertical, .. } = self.shape;
+        let [window, dim, horizontal, vertical] = sizes(&self.shape);
         let rows = self.items.val().select(0, sequences.items.clone().reshape([batch * tokens]));
         let rows = rows.reshape([batch, tokens, dim]) * sequences.real.clone();
         let rows = pass.activations.apply(rows);
@@ -154,7 +146,7 @@ mod tests {
 
     /// The definition, window by window in plain loops.
     fn plain(model: &Caser<Backend>, window: [Option<usize>; 3]) -> Vec<f32> {
-        let CaserShape { dim, horizontal, vertical, .. } = SHAPE;
+        let [_, dim, horizontal, vertical] = sizes(&SHAPE);
         let items = to_host(model.items.val());
         let image: Vec<Vec<f32>> = (window.iter())
             .map(|row| row.map_or(vec![0.0; dim], |r| items[r * dim..(r + 1) * dim].to_vec()))

@@ -2,7 +2,6 @@
 
 use super::activation_quantiser::ActivationQuantiser;
 use super::backbone::Backbone;
-use super::caser::CaserShape;
 use super::dropout::Dropout;
 use super::initialisation::seeded;
 use super::mixed_precision::{PaletteSteps, uniform};
@@ -16,7 +15,7 @@ use crate::tensor::{Backend, Device, Tensor, to_host};
 use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::prelude::Backend as BurnBackend;
 use burn::tensor::backend::DeviceOps;
-use chord_plan::manifest::SasRecShape;
+use chord_plan::manifest::{CaserShape, SasRecShape};
 
 /// Everything a run trains.
 #[derive(Module, Debug)]
@@ -243,13 +242,7 @@ impl Config {
     /// Sizes of a Caser backbone for a catalogue of `items`.
     pub fn caser_shape(&self, items: u32) -> CaserShape {
         let m = &self.model;
-        CaserShape {
-            items: items as usize,
-            window: m.window.into(),
-            dim: m.dim.into(),
-            horizontal: m.horizontal.into(),
-            vertical: m.vertical.into(),
-        }
+        CaserShape { items, window: m.window, dim: m.dim, horizontal: m.horizontal, vertical: m.vertical }
     }
 }
 

@@ -138,7 +138,8 @@ impl<B: BurnBackend> SasRec<B> {
     /// Names of the quantised layers in plan order.
     pub fn layer_names(&self) -> Vec<String> {
         let blocks = 0..self.shape().blocks;
-        let names = blocks.flat_map(|block| LayerKind::ALL.map(|kind| LayerName { block, kind }.to_string()));
+        let names =
+            blocks.flat_map(|block| LayerKind::ALL.map(|kind| LayerName::Block(block, kind).to_string()));
         names.collect()
     }
 }

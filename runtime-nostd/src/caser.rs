@@ -1,0 +1,142 @@
+//! The forward pass of Caser (`docs/numerics.md`, section 10).
+
+use core::ops::Range;
+
+use chord_plan::Bundle;
+use chord_plan::bundle::LayerView;
+use chord_plan::manifest::CaserShape;
+use chord_plan::numerics::{channel_output, level, quantise_token, relu, step};
+
+use crate::Widths;
+use crate::arena::Buffers;
+use crate::kernels::{Linear, Tokens};
+
+/// A model, its plan and a kernel: what a forward pass reads.
+pub(crate) struct Forward<'f, K> {
+    pub(crate) bundle: &'f Bundle<'f>,
+    /// Its sizes.
+    pub(crate) shape: &'f CaserShape,
+    /// The running plan's codes, four to a byte.
+    pub(crate) plan: &'f [u8],
+    pub(crate) kernel: &'f K,
+}
+
+/// The quantised item rows of the window.
+#[derive(Clone, Copy)]
+struct Image<'i> {
+    /// Rows x dim, without the zero rows before the first item.
+    codes: &'i [i8],
+    scales: &'i [f32],
+    dim: usize,
+    /// How many zero rows there are.
+    padding: usize,
+}
+
+impl Image<'_> {
+    /// The items among the window's rows `rows`: number in `rows`, codes, scale.
+    fn items(&self, rows: Range<usize>) -> impl Iterator<Item = (usize, &[i8], f32)> {
+        (rows.start.max(self.padding)..rows.end).map(move |row| {
+            let item = row - self.padding;
+            (row - rows.start, &self.codes[item * self.dim..][..self.dim], self.scales[item])
+        })
+    }
+}
+
+impl<K: Linear> Forward<'_, K> {
+    /// Encodes a history to the quantised vector that items are scored with: its codes are the first `dim` ones of
+    /// `buffers.codes`, its scale is returned.
+    ///
+    /// The history is not empty, fits the buffers and has only items that exist.
+    pub(crate) fn encode(&self, history: &[u32], buffers: &mut Buffers<'_>) -> f32 {
+        let (window, dim) = (usize::from(self.shape.window), usize::from(self.shape.dim));
+        self.quantise_items(history, buffers);
+        let (codes, scales) = (&buffers.codes[..history.len() * dim], &buffers.scales[..history.len()]);
+        let image = Image { codes, scales, dim, padding: window - history.len() };
+        let (columns, maxima) = buffers.output.split_at_mut(self.shape.vertical_features());
+        self.vertical(window, image, columns);
+        let of_height = maxima.chunks_exact_mut(self.shape.horizontal.into());
+        for (index, maxima) in of_height.enumerate() {
+            self.horizontal(index, image, maxima);
+        }
+        self.dense(window + 1, buffers.output, buffers.codes, buffers.token);
+        buffers.token.iter_mut().for_each(|z| *z = relu(*z));
+        // The features are not needed any more.
+        let output = &mut buffers.output[..dim];
+        self.dense(window + 2, buffers.token, buffers.codes, output);
+        quantise_token(output, &mut buffers.codes[..dim])
+    }
+
+    /// Leaves the history's item rows in `buffers.codes` and `buffers.scales`, each quantised by itself.
+    fn quantise_items(&self, history: &[u32], buffers: &mut Buffers<'_>) {
+        let rows = buffers.codes.chunks_exact_mut(self.shape.dim.into());
+        for ((&item, row), scale) in history.iter().zip(rows).zip(&mut *buffers.scales) {
+            let step = step(self.bundle.item_range(item as usize), 8);
+            for (x, &code) in buffers.token.iter_mut().zip(self.bundle.item_codes(item as usize)) {
+                *x = f32::from(level(code, 8)) * step;
+            }
+            *scale = quantise_token(buffers.token, row);
+        }
+    }
+
+    /// Outputs of the vertical filters, dim x filters.
+    fn vertical(&self, index: usize, image: Image<'_>, out: &mut [f32]) {
+        let layer = self.bundle.layer(index);
+        let (widths, filters) = (self.widths(&layer), layer.layer().outputs);
+        for filter in 0..filters {
+            let bits = widths.bits(filter);
+            let bias = layer.bias(filter, bits);
+            let column = || (filter..).step_by(filters).take(image.dim);
+            column().for_each(|place| out[place] = bias);
+            if bits == 0 {
+                continue;
+            }
+            let (codes, step) = (layer.codes(filter), step(layer.range(filter, bits), bits));
+            for (row, item, scale) in image.items(0..codes.len()) {
+                let level = i32::from(level(codes[row], bits));
+                for (place, &a) in column().zip(item) {
+                    out[place] = channel_output(i32::from(a) * level, step, scale, out[place]);
+                }
+            }
+        }
+    }
+
+    /// The largest output of each horizontal filter of a height over all places.
+    fn horizontal(&self, index: usize, image: Image<'_>, maxima: &mut [f32]) {
+        let layer = self.bundle.layer(index);
+        let widths = self.widths(&layer);
+        let height = index + 1;
+        for (filter, largest) in maxima.iter_mut().enumerate() {
+            let bits = widths.bits(filter);
+            let bias = layer.bias(filter, bits);
+            if bits == 0 {
+                *largest = relu(bias);
+                continue;
+            }
+            let (codes, step) = (layer.codes(filter), step(layer.range(filter, bits), bits));
+            // Starting at 0 is the ReLU.
+            *largest = 0.0;
+            for place in 0..=usize::from(self.shape.window) - height {
+                let mut y = bias;
+                for (row, item, scale) in image.items(place..place + height) {
+                    let t = self.kernel.filter_row(item, &codes[row * image.dim..][..image.dim], bits);
+                    y = channel_output(t, step, scale, y);
+                }
+                // f32::max would drop a NaN.
+                if y > *largest || y.is_nan() {
+                    *largest = y;
+                }
+            }
+        }
+    }
+
+    fn dense(&self, index: usize, x: &[f32], codes: &mut [i8], out: &mut [f32]) {
+        let codes = &mut codes[..x.len()];
+        let scales = &[quantise_token(x, codes)];
+        let layer = self.bundle.layer(index);
+        self.kernel.layer(Tokens { codes, scales }, &layer, self.widths(&layer), out);
+    }
+
+    fn widths(&self, layer: &LayerView<'_>) -> Widths<'_> {
+        Widths::new(self.plan, self.bundle.manifest().palette, layer.layer().first_channel)
+    }
+}
