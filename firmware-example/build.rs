@@ -68,7 +68,9 @@ fn link(boards: &Path, out: &Path) -> Result<(), String> {
         return Err(format!("{board} and {other}: choose one board"));
     }
     if arch != board_arch {
-        return Err(format!("{board} is not of the architecture {arch}: `cargo xtask firmware {board}` passes its target"));
+        return Err(format!(
+            "{board} is not of the architecture {arch}: `cargo xtask firmware {board}` passes its target"
+        ));
     }
     let script = format!("{board}.x");
     if arch == "arm" {
@@ -76,9 +78,7 @@ fn link(boards: &Path, out: &Path) -> Result<(), String> {
         fs::copy(boards.join(&script), out.join("memory.x")).map_err(|error| format!("{script}: {error}"))?;
         println!("cargo::rustc-link-search={}", out.display());
         println!("cargo::rustc-link-arg-bins=-Tlink.x");
-        if env::var_os("CARGO_FEATURE_BARE").is_none() {
-            println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
-        }
+        println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
     } else {
         println!("cargo::rustc-link-search={}", boards.display());
         println!("cargo::rustc-link-arg-bins=-T{script}");

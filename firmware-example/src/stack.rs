@@ -31,7 +31,9 @@ pub fn measure<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let unused = (bottom..painted)
         .step_by(4)
         // SAFETY: as above; it was written before.
-        .take_while(|&address| unsafe { ptr::read_volatile(ptr::with_exposed_provenance::<u32>(address)) } == PAINT)
+        .take_while(
+            |&address| unsafe { ptr::read_volatile(ptr::with_exposed_provenance::<u32>(address)) } == PAINT,
+        )
         .count();
     (result, top - (bottom + 4 * unused))
 }

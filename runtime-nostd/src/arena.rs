@@ -3,7 +3,8 @@
 use crate::error::Error;
 use crate::requirements::{Requirements, Sizes};
 
-/// Scratch memory of a forward pass. T = tokens at most, R = rows at once, d = hidden size.
+/// Scratch memory of a forward pass. T = tokens at most, R = rows at once, F = rows at once after the
+/// attention, d = hidden size.
 pub(crate) struct Buffers<'a> {
     /// Residual stream, T x d.
     pub(crate) residual: &'a mut [f32],
@@ -13,13 +14,13 @@ pub(crate) struct Buffers<'a> {
     pub(crate) values: &'a mut [f32],
     /// Normalised tokens, then the attention's result, R x d.
     pub(crate) token: &'a mut [f32],
-    /// Output of the layer that ran last, R x max(d, inner).
+    /// Output of the layer that ran last, F x max(d, inner).
     pub(crate) output: &'a mut [f32],
     /// Attention scores of one query, T.
     pub(crate) scores: &'a mut [f32],
     /// Scales of the quantised tokens, R.
     pub(crate) scales: &'a mut [f32],
-    /// Codes of the quantised tokens, R x max(d, inner).
+    /// Codes of the quantised tokens, R x d or F x max(d, inner), whichever is more.
     pub(crate) codes: &'a mut [i8],
 }
 
@@ -34,7 +35,7 @@ pub(crate) fn cut<'a>(
     let aligned = arena.get_mut(unaligned..).ok_or(too_small)?;
     let (floats, bytes) = aligned.split_at_mut_checked(size_of::<f32>() * sizes.floats()).ok_or(too_small)?;
     let mut floats: &mut [f32] = bytemuck::try_cast_slice_mut(floats).map_err(|_| too_small)?;
-    let (codes, bytes) = bytes.split_at_mut_checked(sizes.rows * sizes.widest).ok_or(too_small)?;
+    let (codes, bytes) = bytes.split_at_mut_checked(sizes.codes()).ok_or(too_small)?;
     let plan = bytes.get_mut(..sizes.plan).ok_or(too_small)?;
     let mut take = |len| floats.split_off_mut(..len).ok_or(too_small);
     let buffers = Buffers {
@@ -42,7 +43,7 @@ pub(crate) fn cut<'a>(
         keys: take(sizes.tokens * sizes.dim)?,
         values: take(sizes.tokens * sizes.dim)?,
         token: take(sizes.rows * sizes.dim)?,
-        output: take(sizes.rows * sizes.widest)?,
+        output: take(sizes.finished * sizes.widest)?,
         scores: take(sizes.tokens)?,
         scales: take(sizes.rows)?,
         codes: bytemuck::cast_slice_mut(codes),

@@ -139,8 +139,11 @@ fn the_committed_request_prints_its_snapshot_on_every_board() {
     for board in &BOARDS {
         let (code, lines) = run(board, &expected);
         // What the code takes is the board's own; all else is the same.
-        let output: String =
-            lines.iter().filter(|line| !line.starts_with("info stack")).map(|line| format!("{line}\n")).collect();
+        let output: String = lines
+            .iter()
+            .filter(|line| !line.starts_with("info stack"))
+            .map(|line| format!("{line}\n"))
+            .collect();
         if bless() && *board == BOARDS[0] {
             fs::write(&snapshot, &output).unwrap();
         }
@@ -160,8 +163,12 @@ fn a_damaged_plan_is_refused_on_the_device() {
 }
 
 fn build_error(request: &Path) -> String {
-    let firmware =
-        Firmware { board: &BOARDS[0], bin: "rerank", request: Some(request), target_dir: Some(&target_dir()) };
+    let firmware = Firmware {
+        board: &BOARDS[0],
+        bin: "rerank",
+        request: Some(request),
+        target_dir: Some(&target_dir()),
+    };
     firmware.build().unwrap_err().to_string()
 }
 

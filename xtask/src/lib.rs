@@ -3,4 +3,5 @@
 pub mod boards;
 pub mod firmware;
 pub mod qemu;
+pub mod size;
 pub mod test;

@@ -31,6 +31,12 @@ enum Command {
         #[arg(long)]
         request: Option<PathBuf>,
     },
+    /// Writes the flash sizes of the firmware on all boards to benches/size.md.
+    Size {
+        /// Compares instead, and fails where one grew by more than 2%.
+        #[arg(long)]
+        check: bool,
+    },
     /// Runs a firmware in QEMU on the board that it was linked for, prints its messages and exits with its code.
     Qemu {
         /// The firmware.
@@ -50,6 +56,7 @@ fn main() -> Result<ExitCode> {
             let firmware = Firmware { board, bin: "rerank", request: request.as_deref(), target_dir: None };
             run(&firmware.build()?, 60)
         }
+        Command::Size { check } => xtask::size::run(check, None).map(|()| ExitCode::SUCCESS),
         Command::Qemu { elf, timeout } => run(&elf, timeout),
     }
 }

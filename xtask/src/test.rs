@@ -22,11 +22,12 @@ pub fn set_up() -> Result<()> {
     install_programs()
 }
 
-/// Installs what is missing, then runs every test. Errors if a test fails or cannot run.
+/// Installs what is missing, then runs every test and compares the sizes. Errors if a test fails or cannot run.
 pub fn run() -> Result<()> {
     set_up()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run_command(Command::new(cargo).args(["test", "--workspace", "--locked"]).current_dir(workspace()))
+    run_command(Command::new(cargo).args(["test", "--workspace", "--locked"]).current_dir(workspace()))?;
+    crate::size::run(true, None)
 }
 
 /// The folder of the workspace, as cargo names it when it runs this program: a kept build folder may hold a program
