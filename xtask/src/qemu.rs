@@ -57,7 +57,10 @@ pub fn run(elf: &Path, timeout: Duration, mut print: impl FnMut(&str)) -> Result
         });
         let decoded = match &table {
             Some(table) => decode(table, &mut stdout, &mut print),
-            None => BufReader::new(stdout).lines().try_for_each(|line| Ok(print(&line?))),
+            None => BufReader::new(stdout).lines().try_for_each(|line| {
+                print(&line?);
+                Ok(())
+            }),
         };
         drop(finished);
         (decoded, watchdog.join().unwrap_or(false))

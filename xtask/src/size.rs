@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
+use object::elf::SHF_ALLOC;
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind};
 
 use crate::boards::{BOARDS, Board};
 use crate::firmware::Firmware;
@@ -52,14 +53,17 @@ pub fn run(check: bool, target_dir: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Sections that are loaded, less what build.rs took in.
+/// Bytes that are loaded, less what build.rs took in.
 fn flash(elf: &Path) -> Result<u64> {
     let image = fs::read(elf).with_context(|| elf.display().to_string())?;
     let file = object::File::parse(&*image)?;
-    let in_flash = |kind| matches!(kind, SectionKind::Text | SectionKind::ReadOnlyData | SectionKind::Data);
-    // Sections without an address are debug information and defmt's table.
-    let loaded = file.sections().filter(|section| in_flash(section.kind()) && section.name() != Ok(".defmt"));
-    let request = ["ALIGNED_MODEL", "4PLAN", "HISTORY", "CANDIDATES"];
+    let loaded = file.sections().filter(|section| match section.flags() {
+        SectionFlags::Elf { sh_flags } => {
+            sh_flags & u64::from(SHF_ALLOC) != 0 && section.kind() != SectionKind::UninitializedData
+        }
+        _ => false,
+    });
+    let request = ["ALIGNED_MODEL", "PLAN", "HISTORY", "CANDIDATES"];
     let request = file.symbols().filter(|symbol| {
         symbol
             .name()
@@ -70,8 +74,7 @@ fn flash(elf: &Path) -> Result<u64> {
 
 fn report(sizes: &[Size]) -> String {
     let mut text = String::from(
-        "# Flash\n\nBytes of code and constants, model, plan and lists not counted; release profile of \
-         `firmware-example`. `bare` is the runtime\nwith start-up and exit: parse, check, rank. `rerank` adds its \
+        "# Flash\n\nBytes of code and constants without the model and the lists of items; release profile of `firmware-example`. `bare` is the runtime\nwith start-up and exit: parse, check, rank. `rerank` adds its \
          messages: defmt on Arm, text elsewhere.\n`cargo xtask size` writes this file, `cargo xtask size --check` \
          fails where a figure grew by more than 2%.\n\n| board | core | program | bytes |\n|---|---|---|--:|\n",
     );
