@@ -25,12 +25,12 @@ impl Core {
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::CortexM4 => "Cortex-M4F",
-            Self::CortexM7 => "Cortex-M7",
-            Self::CortexM33 => "Cortex-M33",
-            Self::CortexM55 => "Cortex-M55",
-            Self::Riscv32 => "RV32IMAC",
-            Self::Aarch64 => "Cortex-A53",
+            Self::CortexM4 => "cortex-m4",
+            Self::CortexM7 => "cortex-m7",
+            Self::CortexM33 => "cortex-m33",
+            Self::CortexM55 => "cortex-m55",
+            Self::Riscv32 => "riscv32imac",
+            Self::Aarch64 => "cortex-a53",
         }
     }
 

@@ -10,7 +10,7 @@ use object::{Object, ObjectSymbol};
 pub struct Board {
     /// Feature of the firmware, memory map in `firmware-example/boards/`.
     pub name: &'static str,
-    /// Its core.
+    /// Its core, as the runtime names it.
     pub core: &'static str,
     /// Rust's target.
     pub target: &'static str,
@@ -26,7 +26,7 @@ pub struct Board {
 pub const BOARDS: [Board; 6] = [
     Board {
         name: "mps2-an386",
-        core: "Cortex-M4F",
+        core: "cortex-m4",
         target: "thumbv7em-none-eabihf",
         rustflags: &["-Ctarget-cpu=cortex-m4"],
         qemu: "qemu-system-arm",
@@ -34,7 +34,7 @@ pub const BOARDS: [Board; 6] = [
     },
     Board {
         name: "mps2-an500",
-        core: "Cortex-M7",
+        core: "cortex-m7",
         target: "thumbv7em-none-eabihf",
         rustflags: &["-Ctarget-cpu=cortex-m7"],
         qemu: "qemu-system-arm",
@@ -42,7 +42,7 @@ pub const BOARDS: [Board; 6] = [
     },
     Board {
         name: "mps2-an505",
-        core: "Cortex-M33",
+        core: "cortex-m33",
         target: "thumbv8m.main-none-eabihf",
         rustflags: &["-Ctarget-cpu=cortex-m33"],
         qemu: "qemu-system-arm",
@@ -50,7 +50,7 @@ pub const BOARDS: [Board; 6] = [
     },
     Board {
         name: "mps3-an547",
-        core: "Cortex-M55",
+        core: "cortex-m55",
         target: "thumbv8m.main-none-eabihf",
         // The vector unit takes subnormal floats for 0, which docs/numerics.md forbids: integers only.
         rustflags: &["-Ctarget-cpu=cortex-m55", "-Ctarget-feature=-mve.fp"],
@@ -59,7 +59,7 @@ pub const BOARDS: [Board; 6] = [
     },
     Board {
         name: "riscv32-virt",
-        core: "RV32IMAC",
+        core: "riscv32imac",
         target: "riscv32imac-unknown-none-elf",
         rustflags: &[],
         qemu: "qemu-system-riscv32",
@@ -67,7 +67,7 @@ pub const BOARDS: [Board; 6] = [
     },
     Board {
         name: "aarch64-virt",
-        core: "Cortex-A53",
+        core: "cortex-a53",
         target: "aarch64-unknown-none",
         rustflags: &[],
         qemu: "qemu-system-aarch64",

@@ -40,7 +40,7 @@ impl Firmware<'_> {
                 .map_or_else(|| folder().join("target"), |dir| PathBuf::from(dir).join("firmware")),
         };
         // Of two cores with one target neither throws the other's build away.
-        let target_dir = target_dir.join(board.core.to_lowercase());
+        let target_dir = target_dir.join(board.core);
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command
