@@ -9,9 +9,19 @@ use chord_runtime::{Options, Requirements};
 /// Where the request lies; `request/` next to this file if unset.
 const REQUEST_DIR: &str = "CHORD_REQUEST_DIR";
 
+/// Boards (features, memory maps in `boards/`) and their architectures; the first is the default.
+const BOARDS: [(&str, &str); 6] = [
+    ("mps2-an386", "arm"),
+    ("mps2-an500", "arm"),
+    ("mps2-an505", "arm"),
+    ("mps3-an547", "arm"),
+    ("riscv32-virt", "riscv32"),
+    ("aarch64-virt", "aarch64"),
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=memory.x");
+    println!("cargo::rerun-if-changed=boards");
     println!("cargo::rerun-if-env-changed={REQUEST_DIR}");
     if let Err(message) = run() {
         println!("cargo::error={message}");
@@ -21,11 +31,7 @@ fn main() {
 fn run() -> Result<(), String> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    // link.x of cortex-m-rt looks for memory.x here.
-    println!("cargo::rustc-link-search={}", here.display());
-    for argument in ["-Tlink.x", "-Tdefmt.x", "--nmagic"] {
-        println!("cargo::rustc-link-arg-bins={argument}");
-    }
+    link(&here.join("boards"), &out)?;
 
     let request = env::var_os(REQUEST_DIR).map_or_else(|| here.join("request"), PathBuf::from);
     let model = read(&request, "model.chord")?;
@@ -38,15 +44,47 @@ fn run() -> Result<(), String> {
     write(&out, "model.chord", &model)?;
     write(&out, "user.plan", &plan)?;
     let source = format!(
-        "pub(crate) static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(\"model.chord\"));\n\
-         pub(crate) static PLAN: &[u8] = include_bytes!(\"user.plan\");\n\
-         pub(crate) static HISTORY: [u32; {}] = {history:?};\n\
-         pub(crate) static CANDIDATES: [u32; {}] = {candidates:?};\n\
-         pub(crate) const ARENA_BYTES: usize = {arena};\n",
+        "static ALIGNED_MODEL: Aligned<[u8; {}]> = Aligned(*include_bytes!(\"model.chord\"));\n\
+         /// The user's plan.\npub static PLAN: &[u8] = include_bytes!(\"user.plan\");\n\
+         /// Item rows, newest last.\npub static HISTORY: [u32; {}] = {history:?};\n\
+         /// Item rows to rank.\npub static CANDIDATES: [u32; {}] = {candidates:?};\n\
+         const ARENA_BYTES: usize = {arena};\n",
+        model.len(),
         history.len(),
         candidates.len(),
     );
     write(&out, "request.rs", source.as_bytes())
+}
+
+/// Picks the board's memory map.
+fn link(boards: &Path, out: &Path) -> Result<(), String> {
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").map_err(|error| error.to_string())?;
+    let enabled = |(board, _): &&(&str, &str)| {
+        env::var_os(format!("CARGO_FEATURE_{}", board.to_uppercase().replace('-', "_"))).is_some()
+    };
+    let mut chosen = BOARDS.iter().filter(enabled);
+    let &(board, board_arch) = chosen.next().unwrap_or(&BOARDS[0]);
+    if let Some((other, _)) = chosen.next() {
+        return Err(format!("{board} and {other}: choose one board"));
+    }
+    if arch != board_arch {
+        return Err(format!(
+            "{board} is not of the architecture {arch}: `cargo xtask firmware {board}` passes its target"
+        ));
+    }
+    let script = format!("{board}.x");
+    if arch == "arm" {
+        // link.x of cortex-m-rt includes memory.x.
+        fs::copy(boards.join(&script), out.join("memory.x")).map_err(|error| format!("{script}: {error}"))?;
+        println!("cargo::rustc-link-search={}", out.display());
+        println!("cargo::rustc-link-arg-bins=-Tlink.x");
+        println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
+    } else {
+        println!("cargo::rustc-link-search={}", boards.display());
+        println!("cargo::rustc-link-arg-bins=-T{script}");
+    }
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+    Ok(())
 }
 
 /// Item rows, one to a line.

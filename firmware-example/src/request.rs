@@ -1,7 +1,15 @@
-//! The request that build.rs took in: model, plan, history and candidates, in flash.
+//! The request that build.rs took in: model, plan, history and candidates, in flash; and the arena to rank it in.
+
+use static_cell::ConstStaticCell;
 
 /// Keeps a bundle's sections, which start at multiples of 16, aligned in memory too: not needed, but faster.
 #[repr(align(16))]
-pub(crate) struct Aligned<T: ?Sized>(pub(crate) T);
+struct Aligned<T: ?Sized>(T);
+
+/// The frozen model, a bundle.
+pub static MODEL: &[u8] = &ALIGNED_MODEL.0;
+
+/// All working memory of the engine.
+pub static ARENA: ConstStaticCell<[u8; ARENA_BYTES]> = ConstStaticCell::new([0; ARENA_BYTES]);
 
 include!(concat!(env!("OUT_DIR"), "/request.rs"));

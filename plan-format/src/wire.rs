@@ -10,7 +10,7 @@ pub(crate) const RECORD_MAX: usize = 128;
 /// `None` if the bytes are malformed or are not what [`encode`] writes (a varint longer than needed, say).
 pub(crate) fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<(T, usize)> {
     let (value, rest) = postcard::take_from_bytes::<T>(bytes).ok()?;
-    let used = &bytes[..bytes.len() - rest.len()];
+    let used = bytes.get(..bytes.len().checked_sub(rest.len())?)?;
     let mut scratch = [0; RECORD_MAX];
     (encode(&value, &mut scratch)? == used).then_some((value, used.len()))
 }

@@ -3,7 +3,8 @@
 use crate::error::Error;
 use crate::requirements::{Requirements, Sizes};
 
-/// Scratch memory of a forward pass. T = tokens at most, R = rows at once, d = hidden size, F = features of Caser.
+/// Scratch memory of a forward pass. T = tokens at most, R = rows at once, A = rows at once after the attention, d =
+/// hidden size, F = features of Caser.
 pub(crate) struct Buffers<'a> {
     /// SASRec: residual stream, T x d.
     pub(crate) residual: &'a mut [f32],
@@ -13,13 +14,13 @@ pub(crate) struct Buffers<'a> {
     pub(crate) values: &'a mut [f32],
     /// SASRec: normalised tokens, then the attention's result, R x d. Caser: one token, d.
     pub(crate) token: &'a mut [f32],
-    /// SASRec: output of the layer that ran last, R x max(d, inner). Caser: features, F.
+    /// SASRec: output of the layer that ran last, A x max(d, inner). Caser: features, F.
     pub(crate) output: &'a mut [f32],
     /// SASRec: attention scores of one query, T.
     pub(crate) scores: &'a mut [f32],
     /// Scales of the quantised tokens, SASRec: R, Caser: T.
     pub(crate) scales: &'a mut [f32],
-    /// Codes of the quantised tokens, SASRec: R x max(d, inner), Caser: max(T x d, F).
+    /// Codes of the quantised tokens, SASRec: R x d or A x max(d, inner), whichever is more, Caser: max(T x d, F).
     pub(crate) codes: &'a mut [i8],
 }
 

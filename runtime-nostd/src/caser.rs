@@ -10,6 +10,7 @@ use chord_plan::numerics::{channel_output, level, quantise_token, relu, step};
 use crate::Widths;
 use crate::arena::Buffers;
 use crate::kernels::{Linear, Tokens};
+use crate::span::{span, span_mut};
 
 /// A model, its plan and a kernel: what a forward pass reads.
 pub(crate) struct Forward<'f, K> {
@@ -35,9 +36,10 @@ struct Image<'i> {
 impl Image<'_> {
     /// The items among the window's rows `rows`: number in `rows`, codes, scale.
     fn items(&self, rows: Range<usize>) -> impl Iterator<Item = (usize, &[i8], f32)> {
-        (rows.start.max(self.padding)..rows.end).map(move |row| {
+        (rows.start.max(self.padding)..rows.end).map_while(move |row| {
             let item = row - self.padding;
-            (row - rows.start, &self.codes[item * self.dim..][..self.dim], self.scales[item])
+            let scale = self.scales.get(item)?;
+            Some((row - rows.start, span(self.codes, item * self.dim, self.dim), *scale))
         })
     }
 }
@@ -50,25 +52,31 @@ impl<K: Linear> Forward<'_, K> {
     pub(crate) fn encode(&self, history: &[u32], buffers: &mut Buffers<'_>) -> f32 {
         let (window, dim) = (usize::from(self.shape.window), usize::from(self.shape.dim));
         self.quantise_items(history, buffers);
-        let (codes, scales) = (&buffers.codes[..history.len() * dim], &buffers.scales[..history.len()]);
-        let image = Image { codes, scales, dim, padding: window - history.len() };
-        let (columns, maxima) = buffers.output.split_at_mut(self.shape.vertical_features());
-        self.vertical(window, image, columns);
-        let of_height = maxima.chunks_exact_mut(self.shape.horizontal.into());
+        let image = Image {
+            codes: buffers.codes,
+            scales: buffers.scales,
+            dim,
+            padding: window.saturating_sub(history.len()),
+        };
+        let mut maxima = &mut *buffers.output;
+        if let Some(columns) = maxima.split_off_mut(..self.shape.vertical_features()) {
+            self.vertical(window, image, columns);
+        }
+        let of_height = maxima.chunks_exact_mut(usize::from(self.shape.horizontal).max(1));
         for (index, maxima) in of_height.enumerate() {
             self.horizontal(index, image, maxima);
         }
         self.dense(window + 1, buffers.output, buffers.codes, buffers.token);
         buffers.token.iter_mut().for_each(|z| *z = relu(*z));
         // The features are not needed any more.
-        let output = &mut buffers.output[..dim];
+        let output = span_mut(buffers.output, 0, dim);
         self.dense(window + 2, buffers.token, buffers.codes, output);
-        quantise_token(output, &mut buffers.codes[..dim])
+        quantise_token(output, span_mut(buffers.codes, 0, dim))
     }
 
     /// Leaves the history's item rows in `buffers.codes` and `buffers.scales`, each quantised by itself.
     fn quantise_items(&self, history: &[u32], buffers: &mut Buffers<'_>) {
-        let rows = buffers.codes.chunks_exact_mut(self.shape.dim.into());
+        let rows = buffers.codes.chunks_exact_mut(usize::from(self.shape.dim).max(1));
         for ((&item, row), scale) in history.iter().zip(rows).zip(&mut *buffers.scales) {
             let step = step(self.bundle.item_range(item as usize), 8);
             for (x, &code) in buffers.token.iter_mut().zip(self.bundle.item_codes(item as usize)) {
@@ -85,16 +93,15 @@ impl<K: Linear> Forward<'_, K> {
         for filter in 0..filters {
             let bits = widths.bits(filter);
             let bias = layer.bias(filter, bits);
-            let column = || (filter..).step_by(filters).take(image.dim);
-            column().for_each(|place| out[place] = bias);
+            columns(out, filter, filters).for_each(|y| *y = bias);
             if bits == 0 {
                 continue;
             }
             let (codes, step) = (layer.codes(filter), step(layer.range(filter, bits), bits));
             for (row, item, scale) in image.items(0..codes.len()) {
-                let level = i32::from(level(codes[row], bits));
-                for (place, &a) in column().zip(item) {
-                    out[place] = channel_output(i32::from(a) * level, step, scale, out[place]);
+                let level = i32::from(level(codes.get(row).copied().unwrap_or(0), bits));
+                for (y, &a) in columns(out, filter, filters).zip(item) {
+                    *y = channel_output(i32::from(a) * level, step, scale, *y);
                 }
             }
         }
@@ -115,10 +122,10 @@ impl<K: Linear> Forward<'_, K> {
             let (codes, step) = (layer.codes(filter), step(layer.range(filter, bits), bits));
             // Starting at 0 is the ReLU.
             *largest = 0.0;
-            for place in 0..=usize::from(self.shape.window) - height {
+            for place in 0..=usize::from(self.shape.window).saturating_sub(height) {
                 let mut y = bias;
                 for (row, item, scale) in image.items(place..place + height) {
-                    let t = self.kernel.filter_row(item, &codes[row * image.dim..][..image.dim], bits);
+                    let t = self.kernel.filter_row(item, span(codes, row * image.dim, image.dim), bits);
                     y = channel_output(t, step, scale, y);
                 }
                 // f32::max would drop a NaN.
@@ -130,7 +137,7 @@ impl<K: Linear> Forward<'_, K> {
     }
 
     fn dense(&self, index: usize, x: &[f32], codes: &mut [i8], out: &mut [f32]) {
-        let codes = &mut codes[..x.len()];
+        let codes = span_mut(codes, 0, x.len());
         let scales = &[quantise_token(x, codes)];
         let layer = self.bundle.layer(index);
         self.kernel.layer(Tokens { codes, scales }, &layer, self.widths(&layer), out);
@@ -139,4 +146,9 @@ impl<K: Linear> Forward<'_, K> {
     fn widths(&self, layer: &LayerView<'_>) -> Widths<'_> {
         Widths::new(self.plan, self.bundle.manifest().palette, layer.layer().first_channel)
     }
+}
+
+/// What filter number `filter` of `filters` has at each column.
+fn columns(out: &mut [f32], filter: usize, filters: usize) -> impl Iterator<Item = &mut f32> {
+    out.iter_mut().skip(filter).step_by(filters)
 }

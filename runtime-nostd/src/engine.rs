@@ -12,6 +12,7 @@ use crate::error::{Error, List};
 use crate::kernels::{Linear, Scalar};
 use crate::ranking::{self, Best, Ranked};
 use crate::requirements::{Options, Requirements, Sizes};
+use crate::span::{copy, last, span};
 use crate::{caser, sasrec};
 
 /// Ranks items for one user.
@@ -62,7 +63,7 @@ impl<'a, K: Linear> Engine<'a, K> {
         plan.check_against(&bundle)?;
         let sizes = Sizes::of(&bundle, &options);
         let (buffers, codes) = arena::cut(arena, &sizes, Requirements::of(&bundle, &options))?;
-        codes.copy_from_slice(plan.packed_codes());
+        copy(plan.packed_codes(), codes);
         Ok(Self { bundle, plan: *plan.header(), codes, buffers, sizes, kernel })
     }
 
@@ -76,7 +77,7 @@ impl<'a, K: Linear> Engine<'a, K> {
         if offered < running {
             return Err(Error::StalePlan { running, offered });
         }
-        self.codes.copy_from_slice(plan.packed_codes());
+        copy(plan.packed_codes(), self.codes);
         self.plan = *plan.header();
         Ok(())
     }
@@ -159,15 +160,15 @@ impl<'a, K: Linear> Engine<'a, K> {
             return Err(Error::Empty(list));
         }
         let items = self.bundle.manifest().items();
-        match list_items.iter().position(|&item| item >= items) {
-            Some(index) => Err(Error::UnknownItem { list, index, item: list_items[index], items }),
+        match list_items.iter().enumerate().find(|&(_, &item)| item >= items) {
+            Some((index, &item)) => Err(Error::UnknownItem { list, index, item, items }),
             None => Ok(()),
         }
     }
 
     /// Leaves the history's code vector in the buffers; returns its scale.
     fn encode(&mut self, history: &[u32]) -> f32 {
-        let recent = &history[history.len().saturating_sub(self.sizes.tokens)..];
+        let recent = last(history, self.sizes.tokens);
         let Self { bundle, codes, buffers, sizes, kernel, .. } = self;
         let plan: &[u8] = codes;
         match &bundle.manifest().architecture {
@@ -183,7 +184,7 @@ impl<'a, K: Linear> Engine<'a, K> {
     /// Logit of an item for the history encoded last.
     fn item_logit(&self, item: u32, scale: f32) -> Result<f32, Error> {
         let row = item as usize;
-        let dot = self.kernel.dot(&self.buffers.codes[..self.sizes.dim], self.bundle.item_codes(row));
+        let dot = self.kernel.dot(span(self.buffers.codes, 0, self.sizes.dim), self.bundle.item_codes(row));
         let logit = logit(dot, step(self.bundle.item_range(row), 8), scale);
         if logit.is_finite() { Ok(logit) } else { Err(Error::NotFinite { item }) }
     }

@@ -32,10 +32,13 @@ pub mod kernels;
 mod ranking;
 mod requirements;
 mod sasrec;
+mod span;
+mod stack;
 mod widths;
 
 pub use engine::Engine;
 pub use error::{Error, List};
 pub use ranking::Ranked;
 pub use requirements::{Options, Requirements};
+pub use stack::Core;
 pub use widths::Widths;

@@ -20,12 +20,17 @@ impl Default for Options {
     }
 }
 
-/// Memory for one engine.
+/// Longest header of a plan (`docs/format.md`).
+const PLAN_HEADER_MAX: usize = 32;
+
+/// Memory for one engine; [`Core::stack_bytes`](crate::Core::stack_bytes) has the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Requirements {
     /// Length of the arena in bytes. Enough at any alignment; an arena aligned to 4 can do with 3 bytes less.
     pub arena_bytes: usize,
+    /// Longest plan for this model, in bytes: what a buffer for a plan that arrives has to hold.
+    pub plan_bytes: usize,
 }
 
 impl Requirements {
@@ -33,7 +38,10 @@ impl Requirements {
     pub fn of(bundle: &Bundle<'_>, options: &Options) -> Self {
         let sizes = Sizes::of(bundle, options);
         // Up to 3 bytes go to align the floats.
-        Self { arena_bytes: align_of::<f32>() - 1 + sizes.bytes() }
+        Self {
+            arena_bytes: align_of::<f32>() - 1 + sizes.bytes(),
+            plan_bytes: PLAN_HEADER_MAX + sizes.plan + size_of::<u32>(),
+        }
     }
 }
 
@@ -62,22 +70,24 @@ impl Sizes {
     pub(crate) fn of(bundle: &Bundle<'_>, options: &Options) -> Self {
         let manifest = bundle.manifest();
         let dim = manifest.dim();
-        let tokens = options.max_history.clamp(1, manifest.window());
+        let tokens = options.max_history.clamp(1, manifest.window().max(1));
         let rows = options.rows_at_once.clamp(1, tokens);
         let plan = manifest.channels().div_ceil(4);
         match manifest.architecture {
-            Architecture::SasRec(SasRecShape { inner, .. }) => {
-                let widest = dim.max(inner.into());
+            Architecture::SasRec(SasRecShape { inner, blocks, .. }) => {
+                // Only the newest token goes on after the last block's attention.
+                let finished = if blocks > 1 { rows } else { 1 };
+                let output = finished * dim.max(inner.into());
                 Self {
                     tokens,
                     rows,
                     dim,
                     stream: tokens * dim,
                     token: rows * dim,
-                    output: rows * widest,
+                    output,
                     scores: tokens,
                     scales: rows,
-                    codes: rows * widest,
+                    codes: output.max(rows * dim),
                     plan,
                 }
             }

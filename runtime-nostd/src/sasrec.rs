@@ -8,6 +8,7 @@ use chord_plan::numerics::{attend, layer_norm, level, quantise_token, score_scal
 use crate::Widths;
 use crate::arena::Buffers;
 use crate::kernels::{Linear, Tokens};
+use crate::span::{row_pairs, span, span_mut};
 
 /// A model, its plan and a kernel: what a forward pass reads.
 pub(crate) struct Forward<'f, K> {
@@ -30,7 +31,7 @@ impl<K: Linear> Forward<'_, K> {
         self.embed(history, buffers);
         let shape = self.shape;
         for block in 0..shape.blocks {
-            for start in (0..history.len()).step_by(self.rows) {
+            for start in (0..history.len()).step_by(self.rows.max(1)) {
                 let end = history.len().min(start + self.rows);
                 // Nobody reads what the last block makes of the tokens before the last.
                 let needed = match block + 1 == shape.blocks {
@@ -44,19 +45,19 @@ impl<K: Linear> Forward<'_, K> {
             }
         }
         let dim = usize::from(shape.dim);
-        let last = &buffers.residual[(history.len() - 1) * dim..][..dim];
+        let last = span(buffers.residual, history.len().saturating_sub(1) * dim, dim);
         let (gamma, beta) = self.bundle.norm(Norm::Final);
-        let token = &mut buffers.token[..dim];
+        let token = span_mut(buffers.token, 0, dim);
         layer_norm(last, gamma, beta, shape.norm_epsilon, token);
-        quantise_token(token, &mut buffers.codes[..dim])
+        quantise_token(token, span_mut(buffers.codes, 0, dim))
     }
 
     /// Item and position embeddings. The newest item has the last position.
     fn embed(&self, history: &[u32], buffers: &mut Buffers<'_>) {
         let shape = self.shape;
         let first_position = usize::from(shape.positions) - history.len();
-        let rows = buffers.residual.chunks_exact_mut(shape.dim.into());
-        for (t, (&item, row)) in history.iter().zip(rows).enumerate() {
+        for (t, &item) in history.iter().enumerate() {
+            let row = span_mut(buffers.residual, t * usize::from(shape.dim), shape.dim.into());
             let step = step(self.bundle.item_range(item as usize), 8);
             let codes = self.bundle.item_codes(item as usize);
             let position = self.bundle.position(first_position + t);
@@ -74,7 +75,7 @@ impl<K: Linear> Forward<'_, K> {
         quantise(buffers.token, dim, end - start, buffers.codes, buffers.scales);
         let tokens = tokens(buffers.codes, buffers.scales, dim, 0, end - start);
         for (kind, out) in [(LayerKind::Key, &mut buffers.keys), (LayerKind::Value, &mut buffers.values)] {
-            self.layer(block, kind, tokens, &mut out[start * dim..end * dim]);
+            self.layer(block, kind, tokens, span_mut(out, start * dim, (end - start) * dim));
         }
     }
 
@@ -84,41 +85,41 @@ impl<K: Linear> Forward<'_, K> {
         let count = end - first;
 
         let input = tokens(buffers.codes, buffers.scales, dim, first - start, count);
-        let queries = &mut buffers.output[..count * dim];
+        let queries = span_mut(buffers.output, 0, count * dim);
         self.layer(block, LayerKind::Query, input, queries);
-        let rows = queries.chunks_exact(dim).zip(buffers.token.chunks_exact_mut(dim));
-        for (token, (query, out)) in (first..).zip(rows) {
-            let scores = &mut buffers.scores[..=token];
+        for (token, (query, out)) in (first..).zip(row_pairs(queries, buffers.token, dim)) {
+            let scores = span_mut(buffers.scores, 0, token + 1);
             self.attention(query, buffers.keys, buffers.values, scores, out);
         }
         quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
-        let residual = &mut buffers.residual[first * dim..end * dim];
-        let output = &mut buffers.output[..count * dim];
+        let residual = span_mut(buffers.residual, first * dim, count * dim);
+        let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
         self.layer(block, LayerKind::Output, input, output);
         add(residual, output);
 
         self.normalise(Norm::FeedForward(block), first, end, buffers);
         quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
-        let hidden = &mut buffers.output[..count * inner];
+        let hidden = span_mut(buffers.output, 0, count * inner);
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
         self.layer(block, LayerKind::Expand, input, hidden);
         let activation = self.shape.activation;
         hidden.iter_mut().for_each(|x| *x = activation.apply(*x));
         quantise(hidden, inner, count, buffers.codes, buffers.scales);
-        let output = &mut buffers.output[..count * dim];
+        let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, inner, 0, count);
         self.layer(block, LayerKind::Contract, input, output);
-        add(&mut buffers.residual[first * dim..end * dim], output);
+        add(span_mut(buffers.residual, first * dim, count * dim), output);
     }
 
     /// Attention of one token, head by head, over as many keys as there are scores.
     fn attention(&self, query: &[f32], keys: &[f32], values: &[f32], scores: &mut [f32], out: &mut [f32]) {
         let (dim, head_dim) = (query.len(), self.shape.head_dim());
         let scale = score_scale(head_dim);
-        let heads = query.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim));
-        for (offset, (query, out)) in (0..).step_by(head_dim).zip(heads) {
-            attend(query, &keys[offset..], &values[offset..], dim, scale, scores, out);
+        for (head, (query, out)) in row_pairs(query, out, head_dim).enumerate() {
+            let offset = head * head_dim;
+            let (keys, values) = (keys.get(offset..), values.get(offset..));
+            attend(query, keys.unwrap_or_default(), values.unwrap_or_default(), dim, scale, scores, out);
         }
     }
 
@@ -126,8 +127,8 @@ impl<K: Linear> Forward<'_, K> {
     fn normalise(&self, norm: Norm, start: usize, end: usize, buffers: &mut Buffers<'_>) {
         let (dim, epsilon) = (usize::from(self.shape.dim), self.shape.norm_epsilon);
         let (gamma, beta) = self.bundle.norm(norm);
-        let residual = buffers.residual[start * dim..end * dim].chunks_exact(dim);
-        for (x, y) in residual.zip(buffers.token.chunks_exact_mut(dim)) {
+        let residual = span(buffers.residual, start * dim, (end - start) * dim);
+        for (x, y) in row_pairs(residual, buffers.token, dim) {
             layer_norm(x, gamma, beta, epsilon, y);
         }
     }
@@ -141,15 +142,14 @@ impl<K: Linear> Forward<'_, K> {
 
 /// Quantises `count` rows of `x`, each `width` long.
 fn quantise(x: &[f32], width: usize, count: usize, codes: &mut [i8], scales: &mut [f32]) {
-    let rows = x.chunks_exact(width).zip(codes.chunks_exact_mut(width));
-    for ((x, codes), scale) in rows.zip(scales).take(count) {
+    for ((x, codes), scale) in row_pairs(x, codes, width).zip(scales).take(count) {
         *scale = quantise_token(x, codes);
     }
 }
 
 /// Rows `first..first + count` of quantised tokens.
 fn tokens<'t>(codes: &'t [i8], scales: &'t [f32], width: usize, first: usize, count: usize) -> Tokens<'t> {
-    Tokens { codes: &codes[first * width..][..count * width], scales: &scales[first..][..count] }
+    Tokens { codes: span(codes, first * width, count * width), scales: span(scales, first, count) }
 }
 
 fn add(x: &mut [f32], y: &[f32]) {

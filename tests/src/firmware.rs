@@ -1,12 +1,13 @@
 //! Requests for the example firmware, and building it around one.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Mutex;
-use std::{env, fs, io};
+use std::{fs, io};
 
 use chord_plan::{Bundle, Manifest, Plan};
 use chord_runtime::{Engine, Options, Ranked, Requirements};
+use xtask::boards::Board;
+use xtask::firmware::Firmware;
 
 use crate::random_model::{self, Random};
 
@@ -69,43 +70,18 @@ impl Request {
     }
 }
 
-/// The example's folder.
-pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example")
-}
-
-/// Builds the firmware around the request in `request_dir` and puts the ELF at `elf`.
+/// Builds the firmware around the request in `request_dir` for a board and puts the ELF at `elf`.
 ///
 /// Only the firmware's own crate is built anew for each request. `target_dir` is cargo's, for all builds.
 ///
 /// # Panics
 /// If the build fails, with its output.
-pub fn build(request_dir: &Path, target_dir: &Path, elf: &Path) {
+pub fn build(board: &'static Board, request_dir: &Path, target_dir: &Path, elf: &Path) {
     // One build at a time: they all leave the ELF at the same place.
     static BUILD: Mutex<()> = Mutex::new(());
     let _alone = BUILD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let built = try_build(request_dir, target_dir);
-    fs::copy(built.unwrap_or_else(|output| panic!("{output}")), elf).expect("the ELF can be copied");
-}
-
-/// Builds the firmware; returns the ELF, which the next build overwrites, or cargo's messages.
-///
-/// # Errors
-/// The messages of a build that fails.
-///
-/// # Panics
-/// If cargo cannot be started.
-pub fn try_build(request_dir: &Path, target_dir: &Path) -> Result<PathBuf, String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--release", "--locked", "--target-dir"])
-        .arg(target_dir)
-        .current_dir(folder())
-        .env("CHORD_REQUEST_DIR", request_dir)
-        .output()
-        .expect("cargo starts");
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    Ok(target_dir.join(xtask::FIRMWARE_TARGET).join("release/chord-firmware"))
+    let firmware =
+        Firmware { board, bin: "rerank", request: Some(request_dir), target_dir: Some(target_dir) };
+    fs::copy(firmware.build().unwrap_or_else(|output| panic!("{output}")), elf)
+        .expect("the ELF can be copied");
 }

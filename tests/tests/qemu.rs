@@ -1,6 +1,6 @@
 //! The firmware in QEMU and the engine on this machine: the same ranking, the same bits.
 //!
-//! Without QEMU or the firmware's target these tests fail; `cargo xtask test` installs both.
+//! Without QEMU or the boards' targets these tests fail; `cargo xtask test` installs both.
 //! `CHORD_BLESS=1` writes the committed request and its snapshot anew.
 
 use std::fs;
@@ -16,6 +16,8 @@ use chord_trainer::freeze::freeze;
 use chord_trainer::frozen::encode_plan;
 use chord_trainer::model::chord::Precision;
 use chord_trainer::simulation::Simulation;
+use xtask::boards::{BOARDS, Board};
+use xtask::firmware::Firmware;
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -31,9 +33,10 @@ fn case_dir(name: &str) -> PathBuf {
     dir
 }
 
-/// Exit code and messages of the firmware built around the request in `dir`.
-fn run(dir: &Path, elf: &Path) -> (u8, Vec<String>) {
-    firmware::build(dir, &target_dir(), elf);
+/// Exit code and messages of the firmware built for a board around the request in `dir`.
+fn run(board: &'static Board, dir: &Path) -> (u8, Vec<String>) {
+    let elf = &dir.join(board.name);
+    firmware::build(board, dir, &target_dir(), elf);
     let mut lines = Vec::new();
     let code = xtask::qemu::run(elf, TIMEOUT, |line| lines.push(line.to_owned())).unwrap();
     (code, lines)
@@ -63,9 +66,9 @@ fn bless() -> bool {
 
 /// Each expected message is there, in this order, perhaps with more text behind (the number as decimals).
 fn assert_messages(name: &str, (code, lines): (u8, Vec<String>), request: &Request) {
-    let ranking =
-        lines.iter().filter(|line| !line.starts_with("info model") && !line.starts_with("info plan"));
-    let ranking: Vec<&String> = ranking.collect();
+    let about = ["info model", "info plan", "info stack"];
+    let ranking: Vec<&String> =
+        lines.iter().filter(|line| !about.iter().any(|about| line.starts_with(about))).collect();
     let expected = request.expected_messages();
     assert_eq!((code, ranking.len()), (0, expected.len()), "{name}: {lines:#?}");
     for (line, expected) in ranking.iter().zip(&expected) {
@@ -114,7 +117,7 @@ fn random_models_give_the_same_bits() {
         let request = Request::random(&manifest, history, 15, seed);
         let dir = case_dir(name);
         request.save(&dir).unwrap();
-        assert_messages(name, run(&dir, &dir.join("firmware.elf")), &request);
+        assert_messages(name, run(&BOARDS[0], &dir), &request);
     }
 }
 
@@ -128,14 +131,14 @@ fn caser_gives_the_same_bits() {
         let request = Request::random(&manifest, history, 15, 7);
         let dir = case_dir(name);
         request.save(&dir).unwrap();
-        assert_messages(name, run(&dir, &dir.join("firmware.elf")), &request);
+        assert_messages(name, run(&BOARDS[0], &dir), &request);
     }
 }
 
 #[test]
-fn the_committed_request_prints_its_snapshot() {
+fn the_committed_request_prints_its_snapshot_on_every_board() {
     let request = committed();
-    let dir = firmware::folder().join("request");
+    let dir = xtask::firmware::folder().join("request");
     let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/firmware_request.txt");
     if bless() {
         request.save(&dir).unwrap();
@@ -147,13 +150,20 @@ fn the_committed_request_prints_its_snapshot() {
         assert!(same, "{name} is not what the generator writes");
     }
 
-    let (code, lines) = run(&dir, &expected.join("firmware.elf"));
-    let output: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    if bless() {
-        fs::write(&snapshot, &output).unwrap();
+    for board in &BOARDS {
+        let (code, lines) = run(board, &expected);
+        // What the code takes is the board's own; all else is the same.
+        let output: String = lines
+            .iter()
+            .filter(|line| !line.starts_with("info stack"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        if bless() && *board == BOARDS[0] {
+            fs::write(&snapshot, &output).unwrap();
+        }
+        assert_eq!(output, fs::read_to_string(&snapshot).unwrap(), "{}", board.name);
+        assert_messages(board.name, (code, lines), &request);
     }
-    assert_eq!(output, fs::read_to_string(&snapshot).unwrap());
-    assert_messages("committed", (code, lines), &request);
 }
 
 #[test]
@@ -162,8 +172,18 @@ fn a_damaged_plan_is_refused_on_the_device() {
     request.plan[20] ^= 1;
     let dir = case_dir("damaged_plan");
     request.save(&dir).unwrap();
-    let (code, lines) = run(&dir, &dir.join("firmware.elf"));
+    let (code, lines) = run(&BOARDS[0], &dir);
     assert_eq!((code, lines.last().map(String::as_str)), (1, Some("error Plan(Checksum)")));
+}
+
+fn build_error(request: &Path) -> String {
+    let firmware = Firmware {
+        board: &BOARDS[0],
+        bin: "rerank",
+        request: Some(request),
+        target_dir: Some(&target_dir()),
+    };
+    firmware.build().unwrap_err().to_string()
 }
 
 #[test]
@@ -171,11 +191,11 @@ fn malformed_requests_do_not_build() {
     let dir = case_dir("malformed");
     committed().save(&dir).unwrap();
     fs::write(dir.join("history.txt"), "3\n4\nfive\n").unwrap();
-    let message = firmware::try_build(&dir, &target_dir()).unwrap_err();
+    let message = build_error(&dir);
     assert!(message.contains("history.txt:3: \"five\" is not an item row"), "{message}");
     committed().save(&dir).unwrap();
     fs::write(dir.join("model.chord"), b"CHRD").unwrap();
-    let message = firmware::try_build(&dir, &target_dir()).unwrap_err();
+    let message = build_error(&dir);
     assert!(message.contains("model.chord: 4 bytes, a bundle has at least 48"), "{message}");
 }
 
@@ -184,7 +204,7 @@ fn a_firmware_that_does_not_end_is_stopped() {
     let dir = case_dir("timeout");
     committed().save(&dir).unwrap();
     let elf = dir.join("firmware.elf");
-    firmware::build(&dir, &target_dir(), &elf);
+    firmware::build(&BOARDS[0], &dir, &target_dir(), &elf);
     // Even a quick firmware takes longer than no time at all.
     let error = xtask::qemu::run(&elf, Duration::ZERO, |_| {}).unwrap_err();
     assert!(error.to_string().contains("still running"), "{error}");
@@ -215,7 +235,7 @@ fn a_trained_model_ranks_alike_in_all_three_engines() {
         model: bundle,
     };
     request.save(&dir).unwrap();
-    assert_messages("trained", run(&dir, &dir.join("firmware.elf")), &request);
+    assert_messages("trained", run(&BOARDS[0], &dir), &request);
 
     let mut simulated: Vec<(u32, f32)> =
         (0..).zip(Simulation::new(&frozen).unwrap().logits(&plans[0].codes, histories[0]).unwrap()).collect();

@@ -1,7 +1,7 @@
 //! The project's own commands, for `cargo xtask` and for tests.
 
+pub mod boards;
+pub mod firmware;
 pub mod qemu;
+pub mod size;
 pub mod test;
-
-/// Target of the firmware.
-pub const FIRMWARE_TARGET: &str = "thumbv7em-none-eabihf";

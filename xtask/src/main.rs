@@ -1,11 +1,13 @@
 //! `cargo xtask`: the project's own commands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use xtask::boards::Board;
+use xtask::firmware::Firmware;
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -17,11 +19,25 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs what the tests need: the firmware's target, QEMU and a Vulkan driver.
+    /// Installs what the tests need: the boards' targets, QEMU and a Vulkan driver.
     Setup,
     /// Installs what the tests need and runs all of them, those in QEMU and on wgpu included.
     Test,
-    /// Runs a firmware in QEMU (mps2-an386), prints its defmt messages and exits with its code.
+    /// Builds the firmware for a board and runs it in QEMU.
+    Firmware {
+        /// mps2-an386, mps2-an500, mps2-an505, mps3-an547, riscv32-virt or aarch64-virt.
+        board: String,
+        /// Folder with model.chord, user.plan, history.txt and candidates.txt; firmware-example/request if left out.
+        #[arg(long)]
+        request: Option<PathBuf>,
+    },
+    /// Writes the flash sizes of the firmware on all boards to benches/size.md.
+    Size {
+        /// Compares instead, and fails where one grew by more than 2%.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Runs a firmware in QEMU on the board that it was linked for, prints its messages and exits with its code.
     Qemu {
         /// The firmware.
         elf: PathBuf,
@@ -35,9 +51,17 @@ fn main() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Setup => xtask::test::set_up().map(|()| ExitCode::SUCCESS),
         Command::Test => xtask::test::run().map(|()| ExitCode::SUCCESS),
-        Command::Qemu { elf, timeout } => {
-            let code = xtask::qemu::run(&elf, Duration::from_secs(timeout), |line| println!("{line}"))?;
-            Ok(ExitCode::from(code))
+        Command::Firmware { board, request } => {
+            let board = Board::named(&board)?;
+            let firmware = Firmware { board, bin: "rerank", request: request.as_deref(), target_dir: None };
+            run(&firmware.build()?, 60)
         }
+        Command::Size { check } => xtask::size::run(check, None).map(|()| ExitCode::SUCCESS),
+        Command::Qemu { elf, timeout } => run(&elf, timeout),
     }
+}
+
+fn run(elf: &Path, timeout: u64) -> Result<ExitCode> {
+    let code = xtask::qemu::run(elf, Duration::from_secs(timeout), |line| println!("{line}"))?;
+    Ok(ExitCode::from(code))
 }

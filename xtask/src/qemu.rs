@@ -1,7 +1,7 @@
-//! Runs a firmware in QEMU and decodes its defmt messages.
+//! Runs a firmware in QEMU and reads its messages: defmt on Arm, text elsewhere.
 
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -12,13 +12,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use defmt_decoder::{DecodeError, Frame, Table};
 
-/// The emulator.
-pub const PROGRAM: &str = "qemu-system-arm";
+use crate::boards::Board;
 
-/// Machine and devices. The only way out is semihosting: messages on stdout, the exit code.
-const ARGUMENTS: [&str; 10] = [
-    "-machine",
-    "mps2-an386",
+/// Devices of every machine. The only way out is semihosting: messages on stdout, the exit code.
+const ARGUMENTS: [&str; 8] = [
     "-nographic",
     "-monitor",
     "none",
@@ -32,15 +29,17 @@ const ARGUMENTS: [&str; 10] = [
 
 /// Runs `elf` to its end; passes each message to `print` as it comes, with its level in front. Returns the exit code.
 ///
-/// Errors: no QEMU, an ELF without defmt, a broken stream, the timeout.
+/// The ELF says which board it is for. Errors: no QEMU, an ELF for no board, a broken stream, the timeout.
 pub fn run(elf: &Path, timeout: Duration, mut print: impl FnMut(&str)) -> Result<u8> {
     let image = fs::read(elf).with_context(|| format!("reading {}", elf.display()))?;
-    let table = Table::parse(&image)?.with_context(|| format!("{} has no defmt messages", elf.display()))?;
-    let spawned =
-        Command::new(PROGRAM).args(ARGUMENTS).arg(elf).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let board = Board::of(&image, elf)?;
+    let table = Table::parse(&image)?;
+    let mut command = Command::new(board.qemu);
+    command.args(board.machine).args(ARGUMENTS).arg(elf);
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = spawned.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => anyhow!("{PROGRAM} is not installed; `cargo xtask test` installs it"),
-        _ => anyhow!("starting {PROGRAM}: {error}"),
+        ErrorKind::NotFound => anyhow!("{} is not installed; `cargo xtask setup` installs it", board.qemu),
+        _ => anyhow!("starting {}: {error}", board.qemu),
     })?;
     let mut stdout = child.stdout.take().context("QEMU's stdout is a pipe")?;
     let child = Mutex::new(child);
@@ -56,7 +55,13 @@ pub fn run(elf: &Path, timeout: Duration, mut print: impl FnMut(&str)) -> Result
             }
             timed_out
         });
-        let decoded = decode(&table, &mut stdout, &mut print);
+        let decoded = match &table {
+            Some(table) => decode(table, &mut stdout, &mut print),
+            None => BufReader::new(stdout).lines().try_for_each(|line| {
+                print(&line?);
+                Ok(())
+            }),
+        };
         drop(finished);
         (decoded, watchdog.join().unwrap_or(false))
     });
@@ -68,7 +73,7 @@ pub fn run(elf: &Path, timeout: Duration, mut print: impl FnMut(&str)) -> Result
         bail!("the firmware was still running after {timeout:?}");
     }
     decoded?;
-    let code = status.code().with_context(|| format!("{PROGRAM} died: {status}"))?;
+    let code = status.code().with_context(|| format!("{} died: {status}", board.qemu))?;
     Ok(u8::try_from(code)?)
 }
 

@@ -7,22 +7,30 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{FIRMWARE_TARGET, qemu};
+use crate::boards::BOARDS;
 
-/// Installs what the tests need and is missing: the firmware's target, QEMU and a Vulkan driver.
+/// Programs that the tests run and their Debian packages.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("qemu-system-arm", "qemu-system-arm"),
+    ("qemu-system-aarch64", "qemu-system-arm"),
+    ("qemu-system-riscv32", "qemu-system-misc"),
+];
+
+/// Installs what the tests need and is missing: the boards' targets, QEMU and a Vulkan driver.
 pub fn set_up() -> Result<()> {
-    install_target()?;
-    install_qemu()?;
+    install_targets()?;
+    install_programs()?;
     install_vulkan()
 }
 
-/// Installs what is missing, then runs every test. Errors if a test fails or cannot run.
+/// Installs what is missing, then runs every test and compares the sizes. Errors if a test fails or cannot run.
 pub fn run() -> Result<()> {
     set_up()?;
     cargo(&["test", "--workspace", "--locked"])?;
     // Apart, at its own low optimisation: the wgpu backend takes longer to build than all else.
     let wgpu = ["--package", "chord-trainer", "--features", "wgpu", "--test", "wgpu"];
-    cargo(&[&["test", "--profile", "gpu-test", "--locked"], &wgpu[..]].concat())
+    cargo(&[&["test", "--profile", "gpu-test", "--locked"], &wgpu[..]].concat())?;
+    crate::size::run(true, None)
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
@@ -32,31 +40,39 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 
 /// The folder of the workspace, as cargo names it when it runs this program: a kept build folder may hold a program
 /// that was built in another clone.
-fn workspace() -> PathBuf {
+pub fn workspace() -> PathBuf {
     let package =
         env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     package.parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The core library for the firmware's target.
-fn install_target() -> Result<()> {
+/// The core library for the boards' targets.
+fn install_targets() -> Result<()> {
     let output = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
-    let sysroot = PathBuf::from(String::from_utf8(output.stdout)?.trim_end());
-    if sysroot.join("lib/rustlib").join(FIRMWARE_TARGET).exists() {
+    let installed = PathBuf::from(String::from_utf8(output.stdout)?.trim_end()).join("lib/rustlib");
+    let mut missing: Vec<&str> = BOARDS.iter().map(|board| board.target).collect();
+    missing.retain(|target| !installed.join(target).exists());
+    missing.dedup();
+    if missing.is_empty() {
         return Ok(());
     }
-    run_command(Command::new("rustup").args(["target", "add", FIRMWARE_TARGET]))
-        .with_context(|| format!("the QEMU tests need Rust's target {FIRMWARE_TARGET}"))
+    run_command(Command::new("rustup").args(["target", "add"]).args(&missing))
+        .with_context(|| format!("the firmware needs Rust's targets {}", missing.join(", ")))
 }
 
-fn install_qemu() -> Result<()> {
-    let version = Command::new(qemu::PROGRAM).arg("--version").stdout(Stdio::null()).status();
-    match version {
-        Ok(_) => return Ok(()),
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context(qemu::PROGRAM),
-        Err(_) => {}
+fn install_programs() -> Result<()> {
+    let mut missing = Vec::new();
+    for (program, package) in PROGRAMS {
+        match Command::new(program).arg("--version").stdout(Stdio::null()).status() {
+            Err(error) if error.kind() == ErrorKind::NotFound => missing.push(package),
+            other => drop(other.context(program)?),
+        }
     }
-    apt_install(&[qemu::PROGRAM]).with_context(|| format!("the QEMU tests need {}", qemu::PROGRAM))
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    apt_install(&missing).context("the tests run the firmware in QEMU")
 }
 
 /// Mesa's Vulkan on the CPU, where Linux has no Vulkan driver. Other systems bring what wgpu needs.

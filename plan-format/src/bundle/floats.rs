@@ -1,5 +1,7 @@
 //! Little-endian numbers at any alignment.
 
+use super::reader::row_of;
+
 /// A row of f32 in a bundle, read in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floats<'a>(&'a [[u8; 4]]);
@@ -30,12 +32,9 @@ impl<'a> Floats<'a> {
         self.0.iter().copied().map(f32::from_le_bytes)
     }
 
-    /// Row `row` of a matrix with `columns` columns.
-    ///
-    /// # Panics
-    /// If there is no such row, as a slice would.
+    /// Row `row` of a matrix with `columns` columns; empty if there is none.
     pub(crate) fn row(&self, row: usize, columns: usize) -> Self {
-        Self(&self.0[row * columns..][..columns])
+        Self(row_of(self.0, row, columns))
     }
 }
 

@@ -7,15 +7,15 @@ use super::layout::Layout;
 use super::section::{LayerPart, Norm, NormPart, Section};
 use super::{FINGERPRINT, Fingerprint, Floats, HEADER_LEN, MAGIC, ModelId, VERSION};
 use crate::granularity::Granularity;
-use crate::manifest::{Layer, Manifest, ManifestError, Record};
+use crate::manifest::{Layer, LayerKind, LayerName, Manifest, ManifestError, Record};
 use crate::numerics::{RANGE_MAX, RANGE_MIN};
 use crate::palette::Palette;
 use crate::wire;
 
 /// A parsed bundle; borrows its bytes (a memory-mapped file, flash) and copies none.
 ///
-/// Accessors panic, like slices, when asked for a row, position, normalisation, layer or width that the model does not
-/// have.
+/// Nothing here panics. Asked for a row, position, layer or width that the manifest does not have, accessors give an
+/// empty slice, a layer without channels or NaN: a NaN spreads to the logits, where it is an error.
 #[derive(Clone, Copy)]
 pub struct Bundle<'a> {
     bytes: &'a [u8],
@@ -88,7 +88,8 @@ impl<'a> Bundle<'a> {
         let mut end = manifest_end;
         for section in Section::all(&self.manifest) {
             let place = self.place(section);
-            if let Some(i) = self.bytes[end..place.start].iter().position(|&byte| byte != 0) {
+            let gap = self.bytes.get(end..place.start).unwrap_or_default();
+            if let Some(i) = gap.iter().position(|&byte| byte != 0) {
                 return Err(BundleError::Gap { offset: end + i });
             }
             end = place.end;
@@ -124,8 +125,7 @@ impl<'a> Bundle<'a> {
 
     /// Master codes of an item's embedding, dim long.
     pub fn item_codes(&self, row: usize) -> &'a [i8] {
-        let dim = self.manifest.dim();
-        &self.codes(Section::ItemCodes)[row * dim..][..dim]
+        row_of(self.codes(Section::ItemCodes), row, self.manifest.dim())
     }
 
     /// Range of an item's embedding.
@@ -146,27 +146,34 @@ impl<'a> Bundle<'a> {
 
     /// Quantised layer number `index` of [`Manifest::layers`].
     pub fn layer(&self, index: usize) -> LayerView<'a> {
-        let layer = self.manifest.layer(index).expect("the model has this layer");
+        let layer = self.manifest.layer(index);
+        let part = |part| layer.map(|layer| Section::Layer(layer.name, part));
+        let floats =
+            |section: Option<Section>| section.map_or(Floats::new(&[]), |section| self.floats(section));
         LayerView {
-            layer,
-            codes: self.codes(Section::Layer(layer.name, LayerPart::Codes)),
-            ranges: self.floats(Section::Layer(layer.name, LayerPart::Ranges)),
-            biases: self.floats(Section::Layer(layer.name, LayerPart::Biases)),
+            layer: layer.unwrap_or(NO_LAYER),
+            codes: part(LayerPart::Codes).map_or(&[], |section| self.codes(section)),
+            ranges: floats(part(LayerPart::Ranges)),
+            biases: floats(part(LayerPart::Biases)),
             palette: self.manifest.palette,
             granularity: self.manifest.granularity,
         }
     }
 
     fn codes(&self, section: Section) -> &'a [i8] {
-        bytemuck::cast_slice(&self.bytes[self.place(section)])
+        bytemuck::cast_slice(self.section(section))
     }
 
     fn floats(&self, section: Section) -> Floats<'a> {
-        Floats::new(&self.bytes[self.place(section)])
+        Floats::new(self.section(section))
+    }
+
+    fn section(&self, section: Section) -> &'a [u8] {
+        self.bytes.get(self.place(section)).unwrap_or_default()
     }
 
     fn place(&self, section: Section) -> Range<usize> {
-        self.layout.place(section).expect("the model has this section")
+        self.layout.place(section).unwrap_or_default()
     }
 }
 
@@ -179,6 +186,10 @@ impl fmt::Debug for Bundle<'_> {
             .finish_non_exhaustive()
     }
 }
+
+/// What stands for a layer that the model does not have.
+const NO_LAYER: Layer =
+    Layer { name: LayerName::Block(0, LayerKind::Query), inputs: 0, outputs: 0, first_channel: 0 };
 
 /// A quantised layer, read in place.
 #[derive(Clone, Copy)]
@@ -204,7 +215,7 @@ impl<'a> LayerView<'a> {
 
     /// Master codes of one output channel, inputs long.
     pub fn codes(&self, channel: usize) -> &'a [i8] {
-        &self.codes[channel * self.layer.inputs..][..self.layer.inputs]
+        row_of(self.codes, channel, self.layer.inputs)
     }
 
     /// Range of an output channel at a width of the palette above 0 bits.
@@ -218,8 +229,9 @@ impl<'a> LayerView<'a> {
     }
 
     fn number(&self, table: Floats<'_>, widths: &[u8], channel: usize, bits: u8) -> f32 {
-        let column = self.granularity.column(widths, bits).expect("the palette has this width");
-        number(table, channel * self.granularity.per_channel(widths) + column)
+        let column = self.granularity.column(widths, bits);
+        column
+            .map_or(f32::NAN, |column| number(table, channel * self.granularity.per_channel(widths) + column))
     }
 }
 
@@ -230,7 +242,13 @@ impl fmt::Debug for LayerView<'_> {
 }
 
 fn number(floats: Floats<'_>, index: usize) -> f32 {
-    floats.get(index).expect("the index is below the length")
+    floats.get(index).unwrap_or(f32::NAN)
+}
+
+/// Row `row` of a table with `columns` columns; empty if there is none.
+pub(super) fn row_of<T>(table: &[T], row: usize, columns: usize) -> &[T] {
+    let start = row.saturating_mul(columns);
+    table.get(start..start.saturating_add(columns)).unwrap_or_default()
 }
 
 /// First number that its section does not allow.

@@ -14,7 +14,7 @@ impl Linear for Scalar {
     fn layer(&self, tokens: Tokens<'_>, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
         let (inputs, outputs) = (layer.layer().inputs, layer.layer().outputs);
         for channel in 0..outputs {
-            let column = out.iter_mut().skip(channel).step_by(outputs);
+            let column = out.iter_mut().skip(channel).step_by(outputs.max(1));
             let bits = widths.bits(channel);
             let bias = layer.bias(channel, bits);
             let dot = match bits {
@@ -27,7 +27,7 @@ impl Linear for Scalar {
                 }
             };
             let (codes, step) = (layer.codes(channel), step(layer.range(channel, bits), bits));
-            let rows = tokens.codes.chunks_exact(inputs).zip(tokens.scales);
+            let rows = tokens.codes.chunks_exact(inputs.max(1)).zip(tokens.scales);
             for (y, (token, &scale)) in column.zip(rows) {
                 *y = channel_output(dot(token, codes), step, scale, bias);
             }

@@ -1,7 +1,10 @@
 //! Bundles and plans as text for people.
 
 mod bundle;
+mod memory;
 mod plan;
+
+pub use memory::describe_memory;
 
 use chord_plan::bundle::BundleError;
 use chord_plan::plan::PlanError;

@@ -1,0 +1,49 @@
+//! How much stack the engine takes.
+
+/// Cores on which the stack was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Core {
+    /// Cortex-M4F.
+    CortexM4,
+    /// Cortex-M7.
+    CortexM7,
+    /// Cortex-M33.
+    CortexM33,
+    /// Cortex-M55.
+    CortexM55,
+    /// RV32IMAC, without floating point.
+    Riscv32,
+    /// AArch64.
+    Aarch64,
+}
+
+impl Core {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::CortexM4, Self::CortexM7, Self::CortexM33, Self::CortexM55, Self::Riscv32, Self::Aarch64];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CortexM4 => "cortex-m4",
+            Self::CortexM7 => "cortex-m7",
+            Self::CortexM33 => "cortex-m33",
+            Self::CortexM55 => "cortex-m55",
+            Self::Riscv32 => "riscv32imac",
+            Self::Aarch64 => "cortex-a53",
+        }
+    }
+
+    /// Bytes of stack for parsing a bundle, making an engine and ranking, worst case, interrupts not counted.
+    ///
+    /// Nothing recurses and no array is as long as the model says, so this is the same for every model. Measured in
+    /// QEMU on painted stacks (a test of the project compares), rounded up; compilers other than Rust 1.95 and other
+    /// profiles than the example firmware's may differ.
+    pub const fn stack_bytes(self) -> usize {
+        match self {
+            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 | Self::CortexM55 => 1984,
+            Self::Riscv32 => 2112,
+            Self::Aarch64 => 2368,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The firmware's code: nothing in it can panic, and it takes the stack that the runtime promises.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chord_runtime::Core;
+use xtask::boards::BOARDS;
+use xtask::firmware::Firmware;
+
+fn target_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware")
+}
+
+/// `bare`'s panic handler calls a function that does not exist.
+#[test]
+fn the_runtime_links_without_a_panic() {
+    for board in &BOARDS {
+        let firmware = Firmware { board, bin: "bare", request: None, target_dir: Some(&target_dir()) };
+        let elf = firmware.build().unwrap_or_else(|output| panic!("{}: {output}", board.name));
+        let code = xtask::qemu::run(&elf, Duration::from_secs(120), |_| {}).unwrap();
+        assert_eq!(code, 0, "{}", board.name);
+    }
+}
+
+/// The figures in the runtime are those measured, rounded up: never too small, and close.
+#[test]
+fn the_stack_is_what_the_runtime_says() {
+    for board in &BOARDS {
+        let firmware = Firmware { board, bin: "rerank", request: None, target_dir: Some(&target_dir()) };
+        let mut measured = Vec::new();
+        xtask::qemu::run(&firmware.build().unwrap(), Duration::from_secs(120), |line| {
+            if let Some(stack) = line.strip_prefix("info stack ") {
+                let number = |word: &str| word.parse::<usize>().ok();
+                measured.extend(stack.split(' ').filter_map(number));
+            }
+        })
+        .unwrap();
+        let &worst = measured.iter().max().unwrap();
+        let core = Core::ALL.into_iter().find(|core| core.name() == board.core).unwrap();
+        let stated = core.stack_bytes();
+        assert!(worst <= stated && stated <= worst + worst / 8, "{}: {worst} of {stated} bytes", board.name);
+    }
+}

@@ -1,0 +1,40 @@
+//! What a model takes on a device.
+
+use chord_plan::Bundle;
+use chord_runtime::{Core, Options, Requirements};
+
+use super::InspectError;
+
+/// Describes the memory that the bundle in `bytes` takes on a core, with the default [`Options`]; text of several
+/// lines, figures in bytes.
+///
+/// # Errors
+/// The bytes are not a bundle.
+pub fn describe_memory(bytes: &[u8], core: Core) -> Result<String, InspectError> {
+    let bundle = Bundle::parse(bytes).map_err(InspectError::Bundle)?;
+    let Requirements { arena_bytes, plan_bytes } = Requirements::of(&bundle, &Options::default());
+    let rows = [
+        ("flash, model", bytes.len()),
+        ("RAM, arena", arena_bytes),
+        ("RAM, plan", plan_bytes),
+        ("stack, measured", core.stack_bytes()),
+    ];
+    let rows = rows.map(|(name, bytes)| format!("{name:<20}{bytes:>10}\n"));
+    Ok(format!("bytes on {}\n{}", core.name(), rows.concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frozen::examples::small;
+
+    #[test]
+    fn tells_the_requirements() {
+        let bundle = small().to_bundle().unwrap();
+        let arena = Requirements::of(&Bundle::parse(&bundle).unwrap(), &Options::default()).arena_bytes;
+        let text = describe_memory(&bundle, Core::CortexM4).unwrap();
+        assert!(text.starts_with("bytes on cortex-m4\nflash, model "), "{text}");
+        assert!(text.contains(&format!(" {arena}\n")), "{text}");
+        assert!(describe_memory(b"CP", Core::CortexM4).is_err());
+    }
+}
