@@ -41,9 +41,9 @@ impl Core {
     /// profiles than the example firmware's may differ.
     pub const fn stack_bytes(self) -> usize {
         match self {
-            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 | Self::CortexM55 => 1984,
-            Self::Riscv32 => 2112,
-            Self::Aarch64 => 2368,
+            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 | Self::CortexM55 => 2496,
+            Self::Riscv32 => 2688,
+            Self::Aarch64 => 3200,
         }
     }
 }
