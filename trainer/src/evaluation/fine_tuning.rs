@@ -4,7 +4,6 @@
 //! embeddings stay frozen. The number of steps and the rate are those of the best uncut NDCG on validation.
 
 use super::cost::Cost;
-use super::saved::Measured;
 use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, ndcg, outcome};
 use crate::config::Config;
@@ -99,13 +98,13 @@ impl FineTuning<'_> {
     ///
     /// # Errors
     /// As [`FineTuning::choose`].
-    pub fn evaluate(
+    pub fn evaluate<T: Send>(
         &self,
         cases: &[Case],
         setting: &Trial,
         bar: &ProgressBar,
-        judge: impl Fn(usize, &[f32]) -> Result<Measured, EvaluationError> + Sync,
-    ) -> Result<Vec<Measured>, EvaluationError> {
+        judge: impl Fn(usize, &[f32]) -> Result<T, EvaluationError> + Sync,
+    ) -> Result<Vec<T>, EvaluationError> {
         let judged = self.tune(cases, &[setting.steps], setting.learning_rate, bar, judge)?;
         Ok(judged.into_iter().flatten().collect())
     }

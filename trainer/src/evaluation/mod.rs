@@ -13,6 +13,7 @@ pub mod runtime_engine;
 pub mod sampled;
 pub mod saved;
 pub mod suite;
+pub mod temperature;
 pub mod trainer_engine;
 
 pub use hit_rate::hit_rate;

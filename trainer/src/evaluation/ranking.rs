@@ -53,9 +53,14 @@ pub fn outcome(user: usize, logits: &[f32], target: u32) -> Result<Outcome, Eval
     }
     let own = logits[target as usize];
     let not_below = logits.iter().filter(|&&l| l >= own).count();
+    Ok(Outcome { rank: not_below as u32 - 1, cross_entropy: cross_entropy(logits, target, 1.0) })
+}
+
+/// `-ln softmax(logits / temperature)[target]`, in nats.
+pub(super) fn cross_entropy(logits: &[f32], target: u32, temperature: f64) -> f64 {
     let largest = logits.iter().fold(f32::NEG_INFINITY, |m, &l| m.max(l));
-    let sum: f64 = logits.iter().map(|&l| f64::from(l - largest).exp()).sum();
-    Ok(Outcome { rank: not_below as u32 - 1, cross_entropy: sum.ln() - f64::from(own - largest) })
+    let scaled = |logit: f32| f64::from(logit - largest) / temperature;
+    logits.iter().map(|&l| scaled(l).exp()).sum::<f64>().ln() - scaled(logits[target as usize])
 }
 
 #[cfg(test)]

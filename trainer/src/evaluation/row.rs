@@ -47,6 +47,8 @@ pub struct Row {
     pub adaptation_macs: f64,
     /// Bytes that adapting to one user leaves to be sent or stored.
     pub adaptation_bytes: u64,
+    /// What logits are divided by in calibrated cross-entropy; fitted on validation.
+    pub temperature: f64,
 }
 
 /// What a stage's model is called, within `budget` bits where it has a plan.

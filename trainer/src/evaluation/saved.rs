@@ -3,10 +3,11 @@
 //! `evaluation.json` holds what rows are about, and the SHA-256 of `evaluation.safetensors`, which holds the arrays
 //! (docs/evaluation.md). Both are written whole, the arrays first.
 
-use super::Outcome;
 use super::fine_tuning::Choice;
+use super::ranking::{self, EvaluationError, Outcome, outcome};
 use super::row::Row;
-use crate::data::Split;
+use super::sampled::sampled_rank;
+use crate::data::{Case, Split};
 use crate::provenance::Provenance;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -67,12 +68,28 @@ pub struct Measured {
     pub sampled_rank: u32,
     /// Of the target, in nats.
     pub cross_entropy: f32,
+    /// The same with all logits divided by the row's temperature.
+    pub calibrated_cross_entropy: f32,
 }
 
 impl Measured {
-    /// An outcome with the rank among sampled items.
-    pub fn new(outcome: Outcome, sampled_rank: u32) -> Self {
-        Self { rank: outcome.rank, sampled_rank, cross_entropy: outcome.cross_entropy as f32 }
+    /// Of one user's logits (one for each item), the target among all of them and among `negatives`.
+    ///
+    /// # Errors
+    /// If a logit is not finite.
+    pub fn new(
+        case: &Case,
+        logits: &[f32],
+        negatives: &[u32],
+        temperature: f64,
+    ) -> Result<Self, EvaluationError> {
+        let Outcome { rank, cross_entropy } = outcome(case.user, logits, case.target)?;
+        Ok(Self {
+            rank,
+            sampled_rank: sampled_rank(logits, case.target, negatives),
+            cross_entropy: cross_entropy as f32,
+            calibrated_cross_entropy: ranking::cross_entropy(logits, case.target, temperature) as f32,
+        })
     }
 }
 
@@ -223,6 +240,8 @@ impl Evaluation {
             arrays.integers(name("rank"), measured.iter().map(|m| m.rank));
             arrays.integers(name("sampled_rank"), measured.iter().map(|m| m.sampled_rank));
             arrays.floats(name("cross_entropy"), measured.iter().map(|m| m.cross_entropy));
+            let calibrated = measured.iter().map(|m| m.calibrated_cross_entropy);
+            arrays.floats(name("calibrated_cross_entropy"), calibrated);
         }
         if let Some(maps) = &self.summary.maps {
             arrays.floats("maps/deviations".to_owned(), maps.deviations.concat());
@@ -273,11 +292,13 @@ impl Evaluation {
             let ranks = reader.integers(&name("rank"), n)?;
             let sampled = reader.integers(&name("sampled_rank"), n)?;
             let losses = reader.floats(&name("cross_entropy"), n)?;
-            let measured = ranks.into_iter().zip(sampled).zip(losses);
-            let measured = measured.map(|((rank, sampled_rank), cross_entropy)| Measured {
+            let calibrated = reader.floats(&name("calibrated_cross_entropy"), n)?;
+            let measured = ranks.into_iter().zip(sampled).zip(losses.into_iter().zip(calibrated));
+            let measured = measured.map(|((rank, sampled_rank), (loss, calibrated))| Measured {
                 rank,
                 sampled_rank,
-                cross_entropy,
+                cross_entropy: loss,
+                calibrated_cross_entropy: calibrated,
             });
             Ok(Outcomes { cases, measured: measured.collect() })
         });
@@ -318,8 +339,14 @@ mod tests {
             macs: 3.5,
             adaptation_macs: 1.0,
             adaptation_bytes: 2,
+            temperature: 1.5,
         };
-        let measured = |rank| Measured { rank, sampled_rank: rank + 1, cross_entropy: 0.1 };
+        let measured = |rank| Measured {
+            rank,
+            sampled_rank: rank + 1,
+            cross_entropy: 0.1,
+            calibrated_cross_entropy: 0.2,
+        };
         let maps = Maps {
             users: vec!["u1".to_owned(), "u2".to_owned()],
             layers: vec![LayerSize { name: "block0.query".to_owned(), channels: 2 }],

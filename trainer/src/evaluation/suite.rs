@@ -4,10 +4,10 @@ use super::controls::{Control, mean_scores};
 use super::cost::Cost;
 use super::fine_tuning::{self, Choice, FineTuning};
 use super::row::{self, Kind, Row};
-use super::sampled::{NEGATIVES, negatives, sampled_rank};
+use super::sampled::{NEGATIVES, negatives};
 use super::saved::{Evaluation, LayerSize, Maps, Measured, Outcomes, Summary};
 use super::trainer_engine::TrainerEngine;
-use super::{EvaluationError, outcome};
+use super::{EvaluationError, temperature};
 use crate::allocator::Allocation;
 use crate::data::{Case, Dataset, HeldOut, Split};
 use crate::hypernetwork::Channels;
@@ -41,7 +41,11 @@ pub fn evaluate(
     let items = data.items.len() as u32;
     let draw = |c: &Case| negatives(c.user, data.sequences.user(c.user), items);
     let negatives = cases.iter().map(draw).collect();
-    let mut suite = Suite { run, data, cases, negatives, rows: Vec::new(), outcomes: Vec::new() };
+    let validation: Vec<Case> = held_out.cases(Split::Validation).collect();
+    let chosen = fine_tuning::sample(validation.len(), temperature::users(data.items.len()));
+    let calibration = chosen.into_iter().map(|n| validation[n as usize]).collect();
+    let (rows, outcomes) = (Vec::new(), Vec::new());
+    let mut suite = Suite { run, data, cases, negatives, calibration, rows, outcomes };
     let (mut maps, mut choice, mut score_macs) = (None, None, 0);
     for precision in pipeline::stages(&run.config) {
         if !finished(&run.folder, precision).exists() {
@@ -88,26 +92,31 @@ struct Suite<'a> {
     cases: Vec<Case<'a>>,
     /// Sampled items of each case.
     negatives: Vec<Vec<u32>>,
+    /// Validation cases that temperatures are fitted on.
+    calibration: Vec<Case<'a>>,
     rows: Vec<Row>,
     outcomes: Vec<Outcomes>,
 }
 
 impl Suite<'_> {
-    /// Evaluates a row of all cases.
+    /// Evaluates a row of all cases under the first of `plans`, at the temperature that suits the calibration cases under
+    /// the second.
     fn push(
         &mut self,
         row: Row,
         engine: &TrainerEngine,
-        plans: Option<&[Allocation]>,
+        plans: Option<[&[Allocation]; 2]>,
     ) -> Result<(), EvaluationError> {
-        let bar = progress::bar(&row.id, self.cases.len() as u64, 0, "users");
-        let measured = engine.judge(&self.cases, plans, &bar, |number, case, logits| {
-            let outcome = outcome(case.user, logits, case.target)?;
-            Ok(Measured::new(outcome, sampled_rank(logits, case.target, &self.negatives[number])))
+        let bar = progress::bar(&row.id, (self.calibration.len() + self.cases.len()) as u64, 0, "users");
+        let [own, calibration] = plans.map_or([None, None], |plans| plans.map(Some));
+        let pair = |_, case: &Case, logits: &[f32]| Ok((logits.to_vec(), case.target));
+        let temperature = temperature::fit(&engine.judge(&self.calibration, calibration, &bar, pair)?);
+        let measured = engine.judge(&self.cases, own, &bar, |number, case, logits| {
+            Measured::new(case, logits, &self.negatives[number], temperature)
         })?;
         bar.finish_and_clear();
-        info!("{}: {} users", row.name, measured.len());
-        self.rows.push(row);
+        info!("{}: {} users, temperature {temperature:.3}", row.name, measured.len());
+        self.rows.push(Row { temperature, ..row });
         self.outcomes.push(Outcomes { cases: None, measured });
         Ok(())
     }
@@ -136,6 +145,7 @@ impl Suite<'_> {
             macs: cost.encode_macs(|_| true) as f64,
             adaptation_macs: 0.0,
             adaptation_bytes: 0,
+            temperature: 1.0,
         };
         self.push(row, &TrainerEngine::new(model, &self.run.config, precision, 0.0), None)
     }
@@ -173,11 +183,16 @@ impl Suite<'_> {
     ) -> Result<Vec<Vec<f32>>, EvaluationError> {
         let config = &self.run.config;
         let mut engine = TrainerEngine::new(model, config, precision, config.budget.default);
-        let histories: Vec<&[u32]> = self.cases.iter().map(|c| c.history).collect();
-        let scores = engine.log_scores(&histories);
+        let scores = [&self.cases, &self.calibration].map(|cases| {
+            let histories: Vec<&[u32]> = cases.iter().map(|c| c.history).collect();
+            engine.log_scores(&histories)
+        });
         for &budget in &config.budget.evaluate {
             engine = engine.at(budget);
-            let own = scores.iter().map(|s| engine.allocate(s)).collect::<Result<Vec<_>, _>>()?;
+            let allocate = |scores: &Vec<Vec<f32>>| {
+                scores.iter().map(|s| engine.allocate(s)).collect::<Result<Vec<_>, _>>()
+            };
+            let [own, calibration] = [allocate(&scores[0])?, allocate(&scores[1])?];
             let row = Row {
                 id: format!("{precision}@{budget}"),
                 name: row::name(precision, budget),
@@ -187,19 +202,21 @@ impl Suite<'_> {
                 ..planned(&engine, &own, cost, budget)
             };
             let (id, name) = (row.id.clone(), row.name.clone());
-            self.push(row, &engine, Some(&own))?;
+            self.push(row, &engine, Some([&own, &calibration]))?;
             let controls: &[Control] = if precision == Precision::Personal { &Control::ALL } else { &[] };
             for &control in controls {
-                let plans = control.plans(&engine, &scores, &own, config.train.seed)?;
+                let plans = |scores, own| control.plans(&engine, scores, own, config.train.seed);
+                let [plans, calibration] = [plans(&scores[0], &own)?, plans(&scores[1], &calibration)?];
                 let row = Row {
                     id: format!("{id}.{}", control.id()),
                     name: format!("{name}, {control}"),
                     kind: Kind::Control(control),
                     ..planned(&engine, &plans, cost, budget)
                 };
-                self.push(row, &engine, Some(&plans))?;
+                self.push(row, &engine, Some([&plans, &calibration]))?;
             }
         }
+        let [scores, _] = scores;
         Ok(scores)
     }
 
@@ -247,14 +264,15 @@ impl Suite<'_> {
         let validation: Vec<Case> =
             cases.iter().filter_map(|c| data.case(c.user, Split::Validation)).collect();
         let rates = config.fine_tuning.learning_rates.len();
-        let bar = progress::bar("tuning", (rates * validation.len() + cases.len()) as u64, 0, "users");
+        let passes = (rates + 1) * validation.len() + cases.len();
+        let bar = progress::bar("tuning", passes as u64, 0, "users");
         let choice = tuning.choose(&validation, &bar)?;
         let setting = &choice.chosen;
-        let negatives = |number: usize| &self.negatives[numbers[number] as usize];
+        let pair = |number: usize, logits: &[f32]| Ok((logits.to_vec(), validation[number].target));
+        let temperature = temperature::fit(&tuning.evaluate(&validation, setting, &bar, pair)?);
         let measured = tuning.evaluate(&cases, setting, &bar, |number, logits| {
-            let case = &cases[number];
-            let outcome = outcome(case.user, logits, case.target)?;
-            Ok(Measured::new(outcome, sampled_rank(logits, case.target, negatives(number))))
+            let negatives = &self.negatives[numbers[number] as usize];
+            Measured::new(&cases[number], logits, negatives, temperature)
         })?;
         bar.finish_and_clear();
         let macs: u64 = cases.iter().map(|c| tuning.macs(c, setting.steps, cost)).sum();
@@ -274,6 +292,7 @@ impl Suite<'_> {
             macs: cost.encode_macs(|_| true) as f64,
             adaptation_macs: macs as f64 / cases.len() as f64,
             adaptation_bytes: cost.tuned_bytes(),
+            temperature,
         });
         self.outcomes.push(Outcomes { cases: (cases.len() < self.cases.len()).then_some(numbers), measured });
         Ok(choice)
@@ -300,5 +319,6 @@ fn planned(engine: &TrainerEngine, plans: &[Allocation], cost: &Cost, budget: f3
         macs: mean(&macs),
         adaptation_macs: 0.0,
         adaptation_bytes: 0,
+        temperature: 1.0,
     }
 }

@@ -58,8 +58,8 @@ pub(super) struct Difference {
 }
 
 /// What differences are taken of.
-pub(super) const COMPARED: [Figure; 4] =
-    [Figure::Ndcg10, Figure::Hr10, Figure::CrossEntropy, Figure::LogRank];
+pub(super) const COMPARED: [Figure; 5] =
+    [Figure::Ndcg10, Figure::Hr10, Figure::CrossEntropy, Figure::CalibratedCrossEntropy, Figure::LogRank];
 
 /// CHORD at each budget minus every row without a budget and every other row of the same one.
 pub(super) fn differences(merged: &Merged) -> Vec<Difference> {
@@ -72,7 +72,7 @@ pub(super) fn differences(merged: &Merged) -> Vec<Difference> {
         merged.rows.iter().filter(fits).map(move |other| (own, other))
     });
     let pairs: Vec<_> = pairs.collect();
-    let paired: Vec<[Vec<f64>; 4]> =
+    let paired: Vec<[Vec<f64>; 5]> =
         pairs.iter().map(|(own, other)| COMPARED.map(|figure| minus(own, other, figure))).collect();
     let wanted: Vec<&[f64]> = paired.iter().flatten().map(Vec::as_slice).collect();
     let intervals = intervals(&wanted);

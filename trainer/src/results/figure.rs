@@ -18,6 +18,8 @@ pub(super) enum Figure {
     Ndcg10,
     /// Of the target, in nats.
     CrossEntropy,
+    /// The same at the temperature fitted on validation.
+    CalibratedCrossEntropy,
     /// ln(rank + 1), rank from 0.
     LogRank,
     /// 1 if the target is among the first 10 of itself and 99 sampled items.
@@ -27,12 +29,13 @@ pub(super) enum Figure {
 }
 
 impl Figure {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Hr5,
         Self::Hr10,
         Self::Ndcg5,
         Self::Ndcg10,
         Self::CrossEntropy,
+        Self::CalibratedCrossEntropy,
         Self::LogRank,
         Self::SampledHr10,
         Self::SampledNdcg10,
@@ -46,6 +49,7 @@ impl Figure {
             Self::Ndcg5 => "NDCG@5",
             Self::Ndcg10 => "NDCG@10",
             Self::CrossEntropy => "CE",
+            Self::CalibratedCrossEntropy => "calibrated CE",
             Self::LogRank => "log-rank",
             Self::SampledHr10 => "sampled-99 HR@10",
             Self::SampledNdcg10 => "sampled-99 NDCG@10",
@@ -60,6 +64,7 @@ impl Figure {
             Self::Ndcg5 => "ndcg5",
             Self::Ndcg10 => "ndcg10",
             Self::CrossEntropy => "cross_entropy",
+            Self::CalibratedCrossEntropy => "calibrated_cross_entropy",
             Self::LogRank => "log_rank",
             Self::SampledHr10 => "sampled99_hr10",
             Self::SampledNdcg10 => "sampled99_ndcg10",
@@ -73,6 +78,7 @@ impl Figure {
             Self::Ndcg5 => ndcg(&[user.rank], 5),
             Self::Ndcg10 => ndcg(&[user.rank], 10),
             Self::CrossEntropy => f64::from(user.cross_entropy),
+            Self::CalibratedCrossEntropy => f64::from(user.calibrated_cross_entropy),
             Self::LogRank => (f64::from(user.rank) + 1.0).ln(),
             Self::SampledHr10 => f64::from(user.sampled_rank < 10),
             Self::SampledNdcg10 => ndcg(&[user.sampled_rank], 10),

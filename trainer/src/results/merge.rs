@@ -143,6 +143,7 @@ impl MergedRow {
         row.bits += more.bits;
         row.macs += more.macs;
         row.adaptation_macs += more.adaptation_macs;
+        row.temperature += more.temperature;
         row.model_bytes += more.model_bytes;
         row.update_bytes += more.update_bytes;
         row.adaptation_bytes += more.adaptation_bytes;
@@ -153,7 +154,9 @@ impl MergedRow {
 
     fn divide(&mut self, runs: usize) {
         let (row, n) = (&mut self.row, runs as f64);
-        [&mut row.bits, &mut row.macs, &mut row.adaptation_macs].into_iter().for_each(|x| *x /= n);
+        [&mut row.bits, &mut row.macs, &mut row.adaptation_macs, &mut row.temperature]
+            .into_iter()
+            .for_each(|x| *x /= n);
         [&mut row.model_bytes, &mut row.update_bytes, &mut row.adaptation_bytes]
             .into_iter()
             .for_each(|x| *x = (*x as f64 / n).round() as u64);
@@ -251,11 +254,17 @@ pub(super) mod tests {
             macs: 5.0,
             adaptation_macs: 0.0,
             adaptation_bytes: 0,
+            temperature: 1.0,
         }
     }
 
     fn outcomes(ranks: &[u32], cases: Option<Vec<u32>>) -> Outcomes {
-        let measured = |&rank: &u32| Measured { rank, sampled_rank: rank / 2, cross_entropy: rank as f32 };
+        let measured = |&rank: &u32| Measured {
+            rank,
+            sampled_rank: rank / 2,
+            cross_entropy: rank as f32,
+            calibrated_cross_entropy: rank as f32 / 2.0,
+        };
         Outcomes { cases, measured: ranks.iter().map(measured).collect() }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn tables(merged: &Merged, rows: &[Summarised], differences: &[Differ
     let paired = |title: &str, note: &str, benefit: bool| Table {
         title: title.to_owned(),
         note: format!(
-            "{note} Paired user by user, with 95% bootstrap intervals over users. Better is above 0 in NDCG@10 and HR@10, below 0 in CE and log-rank."
+            "{note} Paired user by user, with 95% bootstrap intervals over users. Better is above 0 in NDCG@10 and HR@10, below 0 in the others."
         ),
         head: format!("CHORD,{columns}").split(',').map(str::to_owned).collect(),
         rows: differences.iter().filter(|d| d.benefit == benefit).map(difference).collect(),
@@ -36,6 +36,9 @@ pub(super) fn tables(merged: &Merged, rows: &[Summarised], differences: &[Differ
     ]
 }
 
+/// Figures with their intervals in the main table.
+const SPREAD: [Figure; 3] = [Figure::Ndcg10, Figure::CrossEntropy, Figure::CalibratedCrossEntropy];
+
 fn main(merged: &Merged, rows: &[Summarised]) -> Table {
     let s = &merged.summary;
     let means = [Figure::Hr5, Figure::Hr10, Figure::Ndcg5];
@@ -43,7 +46,8 @@ fn main(merged: &Merged, rows: &[Summarised]) -> Table {
     let head = ["model", "bits"]
         .into_iter()
         .chain(means.map(Figure::title))
-        .chain(["NDCG@10 [95%]", "CE [95%]", "log-rank", "model bytes", "update bytes", "MACs"])
+        .chain(["NDCG@10 [95%]", "CE [95%]", "calibrated CE [95%]", "temperature", "log-rank"])
+        .chain(["model bytes", "update bytes", "MACs"])
         .chain(["adaptation MACs", "adaptation bytes"])
         .chain(sampled.map(Figure::title));
     let line = |row: &Summarised| {
@@ -51,8 +55,8 @@ fn main(merged: &Merged, rows: &[Summarised]) -> Table {
         let r = &row.row;
         let mut cells = vec![r.name.clone(), format!("{:.2}", r.bits)];
         cells.extend(means.map(mean));
-        cells.extend([Figure::Ndcg10, Figure::CrossEntropy].map(|figure| spread(row.figure(figure))));
-        cells.push(mean(Figure::LogRank));
+        cells.extend(SPREAD.map(|figure| spread(row.figure(figure))));
+        cells.extend([format!("{:.2}", r.temperature), mean(Figure::LogRank)]);
         cells.extend([r.model_bytes, r.update_bytes].map(|bytes| bytes.to_string()));
         cells.extend([r.macs, r.adaptation_macs].map(|macs| format!("{macs:.0}")));
         cells.push(r.adaptation_bytes.to_string());
@@ -63,8 +67,9 @@ fn main(merged: &Merged, rows: &[Summarised]) -> Table {
         title: format!("{}, {} users, {} items", s.data, s.users, s.items),
         note: format!(
             "Full ranking, ties against the target; means over users and {} seed(s), intervals 95% bootstrap over \
-             users. MACs encode a full window; scoring a candidate takes {} more. sampled-99 ranks among 99 random \
-             items and stands here only for comparison with older papers.",
+             users. Calibrated CE divides a model's logits by a temperature fitted on validation. MACs encode a full \
+             window; scoring a candidate takes {} more. sampled-99 ranks among 99 random items and stands here only \
+             for comparison with older papers.",
             merged.sources.len(),
             s.score_macs
         ),
@@ -129,7 +134,8 @@ pub(super) fn csv(rows: &[Summarised]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let ends = Figure::ALL.iter().flat_map(|f| ["", "_low", "_high"].map(|end| format!("{}{end}", f.key())));
     let about = ["id", "model", "users", "bits", "model_bytes", "update_bytes", "macs"];
-    let about = about.into_iter().chain(["adaptation_macs", "adaptation_bytes"]).map(str::to_owned);
+    let about =
+        about.into_iter().chain(["adaptation_macs", "adaptation_bytes", "temperature"]).map(str::to_owned);
     writer.write_record(about.chain(ends))?;
     for row in rows {
         let r = &row.row;
@@ -143,6 +149,7 @@ pub(super) fn csv(rows: &[Summarised]) -> Result<Vec<u8>, csv::Error> {
             r.macs.to_string(),
             r.adaptation_macs.to_string(),
             r.adaptation_bytes.to_string(),
+            r.temperature.to_string(),
         ];
         let ends = Figure::ALL.iter().flat_map(|&figure| {
             let interval = row.figure(figure);
