@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use chord_plan::Bundle;
-use chord_runtime::{Options, Requirements};
+use chord_runtime::{Holding, Options, Requirements};
 
 /// Where the request lies; `request/` next to this file if unset.
 const REQUEST_DIR: &str = "CHORD_REQUEST_DIR";
@@ -39,7 +39,12 @@ fn run() -> Result<(), String> {
     let history = items(&request, "history.txt")?;
     let candidates = items(&request, "candidates.txt")?;
     let bundle = Bundle::parse(&model).map_err(|error| format!("model.chord: {error}"))?;
-    let arena = Requirements::of(&bundle, &Options::default()).arena_bytes;
+    let holding = match env::var_os("CARGO_FEATURE_PACKED") {
+        Some(_) => Holding::Packed,
+        None => Holding::InPlace,
+    };
+    let options = Options { holding, ..Options::default() };
+    let arena = Requirements::of(&bundle, &options).arena_bytes;
 
     write(&out, "model.chord", &model)?;
     write(&out, "user.plan", &plan)?;
@@ -48,6 +53,7 @@ fn run() -> Result<(), String> {
          /// The user's plan.\npub static PLAN: &[u8] = include_bytes!(\"user.plan\");\n\
          /// Item rows, newest last.\npub static HISTORY: [u32; {}] = {history:?};\n\
          /// Item rows to rank.\npub static CANDIDATES: [u32; {}] = {candidates:?};\n\
+         /// How the plan is held.\npub const HOLDING: Holding = Holding::{holding:?};\n\
          const ARENA_BYTES: usize = {arena};\n",
         model.len(),
         history.len(),

@@ -15,7 +15,7 @@ pub use defmt;
 pub use semihosting;
 
 pub use console::decimal;
-pub use request::{ARENA, CANDIDATES, HISTORY, MODEL, PLAN};
+pub use request::{ARENA, CANDIDATES, HISTORY, MODEL, PLAN, options};
 
 /// Why an application stops.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The request that build.rs took in: model, plan, history and candidates, in flash; and the arena to rank it in.
 
+use chord_runtime::{Holding, Options};
 use static_cell::ConstStaticCell;
 
 /// Keeps a bundle's sections, which start at multiples of 16, aligned in memory too: not needed, but faster.
@@ -13,3 +14,8 @@ pub static MODEL: &[u8] = &ALIGNED_MODEL.0;
 pub static ARENA: ConstStaticCell<[u8; ARENA_BYTES]> = ConstStaticCell::new([0; ARENA_BYTES]);
 
 include!(concat!(env!("OUT_DIR"), "/request.rs"));
+
+/// What the arena is sized for.
+pub fn options() -> Options {
+    Options { holding: HOLDING, ..Options::default() }
+}

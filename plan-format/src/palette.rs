@@ -58,6 +58,7 @@ impl Palette {
     }
 
     /// Bits that `code` stands for; `None` if the palette does not use it.
+    #[inline]
     pub fn bits(&self, code: u8) -> Option<u8> {
         self.widths().get(usize::from(code)).copied()
     }

@@ -1,6 +1,7 @@
 //! The caller's memory, cut into buffers.
 
 use crate::error::Error;
+use crate::held::Held;
 use crate::requirements::{Requirements, Sizes};
 
 /// Scratch memory of a forward pass. T = tokens at most, R = rows at once, A = rows at once after the attention, d =
@@ -20,23 +21,30 @@ pub(crate) struct Buffers<'a> {
     pub(crate) scores: &'a mut [f32],
     /// Scales of the quantised tokens, SASRec: R, Caser: T.
     pub(crate) scales: &'a mut [f32],
+    /// What a kernel may use in a layer.
+    pub(crate) scratch: &'a mut [u32],
     /// Codes of the quantised tokens, SASRec: R x d or A x max(d, inner), whichever is more, Caser: max(T x d, F).
     pub(crate) codes: &'a mut [i8],
 }
 
-/// Cuts the arena; returns the buffers and the room for the plan's packed codes.
+/// Cuts the arena.
 pub(crate) fn cut<'a>(
     arena: &'a mut [u8],
     sizes: &Sizes,
     requirements: Requirements,
-) -> Result<(Buffers<'a>, &'a mut [u8]), Error> {
+) -> Result<(Buffers<'a>, Held<'a>), Error> {
     let too_small = Error::ArenaTooSmall { needed: requirements.arena_bytes, given: arena.len() };
     let unaligned = bytemuck::pod_align_to::<u8, f32>(arena).0.len();
     let aligned = arena.get_mut(unaligned..).ok_or(too_small)?;
     let (floats, bytes) = aligned.split_at_mut_checked(size_of::<f32>() * sizes.floats()).ok_or(too_small)?;
     let mut floats: &mut [f32] = bytemuck::try_cast_slice_mut(floats).map_err(|_| too_small)?;
+    let (scratch, bytes) = bytes.split_at_mut_checked(size_of::<u32>() * sizes.scratch).ok_or(too_small)?;
+    let (packed, bytes) = bytes.split_at_mut_checked(size_of::<u32>() * sizes.packed).ok_or(too_small)?;
     let (codes, bytes) = bytes.split_at_mut_checked(sizes.codes).ok_or(too_small)?;
-    let plan = bytes.get_mut(..sizes.plan).ok_or(too_small)?;
+    let held = Held {
+        codes: bytes.get_mut(..sizes.plan).ok_or(too_small)?,
+        packed: bytemuck::try_cast_slice_mut(packed).map_err(|_| too_small)?,
+    };
     let mut take = |len| floats.split_off_mut(..len).ok_or(too_small);
     let buffers = Buffers {
         residual: take(sizes.stream)?,
@@ -46,7 +54,8 @@ pub(crate) fn cut<'a>(
         output: take(sizes.output)?,
         scores: take(sizes.scores)?,
         scales: take(sizes.scales)?,
+        scratch: bytemuck::try_cast_slice_mut(scratch).map_err(|_| too_small)?,
         codes: bytemuck::cast_slice_mut(codes),
     };
-    Ok((buffers, plan))
+    Ok((buffers, held))
 }

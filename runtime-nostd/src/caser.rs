@@ -9,6 +9,7 @@ use chord_plan::numerics::{channel_output, level, quantise_token, relu, step};
 
 use crate::Widths;
 use crate::arena::Buffers;
+use crate::held::Held;
 use crate::kernels::{Linear, Tokens};
 use crate::span::{span, span_mut};
 
@@ -17,8 +18,8 @@ pub(crate) struct Forward<'f, K> {
     pub(crate) bundle: &'f Bundle<'f>,
     /// Its sizes.
     pub(crate) shape: &'f CaserShape,
-    /// The running plan's codes, four to a byte.
-    pub(crate) plan: &'f [u8],
+    /// The running plan.
+    pub(crate) held: &'f Held<'f>,
     pub(crate) kernel: &'f K,
 }
 
@@ -66,11 +67,11 @@ impl<K: Linear> Forward<'_, K> {
         for (index, maxima) in of_height.enumerate() {
             self.horizontal(index, image, maxima);
         }
-        self.dense(window + 1, buffers.output, buffers.codes, buffers.token);
+        self.dense(window + 1, buffers.output, buffers.codes, buffers.scratch, buffers.token);
         buffers.token.iter_mut().for_each(|z| *z = relu(*z));
         // The features are not needed any more.
         let output = span_mut(buffers.output, 0, dim);
-        self.dense(window + 2, buffers.token, buffers.codes, output);
+        self.dense(window + 2, buffers.token, buffers.codes, buffers.scratch, output);
         quantise_token(output, span_mut(buffers.codes, 0, dim))
     }
 
@@ -136,15 +137,14 @@ impl<K: Linear> Forward<'_, K> {
         }
     }
 
-    fn dense(&self, index: usize, x: &[f32], codes: &mut [i8], out: &mut [f32]) {
+    fn dense(&self, index: usize, x: &[f32], codes: &mut [i8], scratch: &mut [u32], out: &mut [f32]) {
         let codes = span_mut(codes, 0, x.len());
         let scales = &[quantise_token(x, codes)];
-        let layer = self.bundle.layer(index);
-        self.kernel.layer(Tokens { codes, scales }, &layer, self.widths(&layer), out);
+        self.held.layer(self.bundle, self.kernel, index, Tokens { codes, scales }, scratch, out);
     }
 
     fn widths(&self, layer: &LayerView<'_>) -> Widths<'_> {
-        Widths::new(self.plan, self.bundle.manifest().palette, layer.layer().first_channel)
+        self.held.widths(self.bundle, layer.layer().first_channel)
     }
 }
 

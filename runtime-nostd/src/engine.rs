@@ -9,20 +9,20 @@ use chord_plan::{Bundle, Plan};
 
 use crate::arena::{self, Buffers};
 use crate::error::{Error, List};
-use crate::kernels::{Linear, Scalar};
+use crate::held::Held;
+use crate::kernels::{Linear, Native};
 use crate::ranking::{self, Best, Ranked};
 use crate::requirements::{Options, Requirements, Sizes};
-use crate::span::{copy, last, span};
+use crate::span::{last, span};
 use crate::{caser, sasrec};
 
 /// Ranks items for one user.
 ///
 /// Item ids are rows of the bundle, from 0. After an error the engine is as it was; output buffers may hold anything.
-pub struct Engine<'a, K = Scalar> {
+pub struct Engine<'a, K = Native> {
     bundle: Bundle<'a>,
     plan: PlanHeader,
-    /// The plan's codes, four to a byte.
-    codes: &'a mut [u8],
+    held: Held<'a>,
     buffers: Buffers<'a>,
     sizes: Sizes,
     kernel: K,
@@ -38,7 +38,7 @@ impl<K> fmt::Debug for Engine<'_, K> {
 }
 
 impl<'a> Engine<'a> {
-    /// An engine with the portable kernel.
+    /// An engine with the fastest kernel for this target.
     ///
     /// `arena` is [`Requirements::arena_bytes`] long, at any alignment, with any content.
     pub fn new(
@@ -47,7 +47,7 @@ impl<'a> Engine<'a> {
         arena: &'a mut [u8],
         options: Options,
     ) -> Result<Self, Error> {
-        Self::with_kernel(bundle, plan, arena, options, Scalar)
+        Self::with_kernel(bundle, plan, arena, options, Native::default())
     }
 }
 
@@ -62,9 +62,9 @@ impl<'a, K: Linear> Engine<'a, K> {
     ) -> Result<Self, Error> {
         plan.check_against(&bundle)?;
         let sizes = Sizes::of(&bundle, &options);
-        let (buffers, codes) = arena::cut(arena, &sizes, Requirements::of(&bundle, &options))?;
-        copy(plan.packed_codes(), codes);
-        Ok(Self { bundle, plan: *plan.header(), codes, buffers, sizes, kernel })
+        let (buffers, mut held) = arena::cut(arena, &sizes, Requirements::of(&bundle, &options))?;
+        held.hold(plan, &bundle, &kernel);
+        Ok(Self { bundle, plan: *plan.header(), held, buffers, sizes, kernel })
     }
 
     /// Takes a new plan in place of the running one.
@@ -77,7 +77,7 @@ impl<'a, K: Linear> Engine<'a, K> {
         if offered < running {
             return Err(Error::StalePlan { running, offered });
         }
-        copy(plan.packed_codes(), self.codes);
+        self.held.hold(plan, &self.bundle, &self.kernel);
         self.plan = *plan.header();
         Ok(())
     }
@@ -169,14 +169,13 @@ impl<'a, K: Linear> Engine<'a, K> {
     /// Leaves the history's code vector in the buffers; returns its scale.
     fn encode(&mut self, history: &[u32]) -> f32 {
         let recent = last(history, self.sizes.tokens);
-        let Self { bundle, codes, buffers, sizes, kernel, .. } = self;
-        let plan: &[u8] = codes;
+        let Self { bundle, held, buffers, sizes, kernel, .. } = self;
         match &bundle.manifest().architecture {
             Architecture::SasRec(shape) => {
-                sasrec::Forward { bundle, shape, plan, kernel, rows: sizes.rows }.encode(recent, buffers)
+                sasrec::Forward { bundle, shape, held, kernel, rows: sizes.rows }.encode(recent, buffers)
             }
             Architecture::Caser(shape) => {
-                caser::Forward { bundle, shape, plan, kernel }.encode(recent, buffers)
+                caser::Forward { bundle, shape, held, kernel }.encode(recent, buffers)
             }
         }
     }

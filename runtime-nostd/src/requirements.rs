@@ -3,6 +3,19 @@
 use chord_plan::Bundle;
 use chord_plan::manifest::{Architecture, SasRecShape};
 
+use crate::kernels::{packed_words, scratch_words};
+
+/// How an engine holds the running plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Holding {
+    /// The plan's codes alone; each layer reads the model's bytes in place.
+    #[default]
+    InPlace,
+    /// Applying a plan packs the chosen bits of all layers into the arena, where kernels read them faster. Takes
+    /// about as much RAM as the layers' codes take in the model.
+    Packed,
+}
+
 /// What a caller may trade memory for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -12,11 +25,13 @@ pub struct Options {
     /// Tokens that go through a layer together, 4 by default: more read the weights less often and take more
     /// scratch memory. Does not change the results; Caser does not use it.
     pub rows_at_once: usize,
+    /// How the running plan is held, in place by default. Does not change the results.
+    pub holding: Holding,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_history: usize::MAX, rows_at_once: 4 }
+        Self { max_history: usize::MAX, rows_at_once: 4, holding: Holding::InPlace }
     }
 }
 
@@ -37,7 +52,7 @@ impl Requirements {
     /// What an engine for this model takes.
     pub fn of(bundle: &Bundle<'_>, options: &Options) -> Self {
         let sizes = Sizes::of(bundle, options);
-        // Up to 3 bytes go to align the floats.
+        // Up to 3 bytes go to align the words.
         Self {
             arena_bytes: align_of::<f32>() - 1 + sizes.bytes(),
             plan_bytes: PLAN_HEADER_MAX + sizes.plan + size_of::<u32>(),
@@ -64,20 +79,29 @@ pub(crate) struct Sizes {
     pub(crate) codes: usize,
     /// Bytes of packed plan codes.
     pub(crate) plan: usize,
+    /// Words of packed weights.
+    pub(crate) packed: usize,
+    /// Words that a kernel may use in a layer.
+    pub(crate) scratch: usize,
 }
 
 impl Sizes {
     pub(crate) fn of(bundle: &Bundle<'_>, options: &Options) -> Self {
         let manifest = bundle.manifest();
         let dim = manifest.dim();
-        let tokens = options.max_history.clamp(1, manifest.window().max(1));
-        let rows = options.rows_at_once.clamp(1, tokens);
+        let tokens = options.max_history.min(manifest.window()).max(1);
+        let rows = options.rows_at_once.min(tokens).max(1);
         let plan = manifest.channels().div_ceil(4);
+        let packed = match options.holding {
+            Holding::InPlace => 0,
+            Holding::Packed => manifest.layers().map(|layer| packed_words(&layer)).sum(),
+        };
         match manifest.architecture {
             Architecture::SasRec(SasRecShape { inner, blocks, .. }) => {
                 // Only the newest token goes on after the last block's attention.
                 let finished = if blocks > 1 { rows } else { 1 };
-                let output = finished * dim.max(inner.into());
+                let widest = dim.max(inner.into());
+                let output = finished * widest;
                 Self {
                     tokens,
                     rows,
@@ -89,6 +113,8 @@ impl Sizes {
                     scales: rows,
                     codes: output.max(rows * dim),
                     plan,
+                    packed,
+                    scratch: scratch_words(rows, dim).max(scratch_words(finished, widest)),
                 }
             }
             Architecture::Caser(shape) => Self {
@@ -102,6 +128,8 @@ impl Sizes {
                 scales: tokens,
                 codes: shape.features().max(tokens * dim),
                 plan,
+                packed,
+                scratch: scratch_words(1, shape.features()),
             },
         }
     }
@@ -111,6 +139,6 @@ impl Sizes {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<f32>() * self.floats() + self.codes + self.plan
+        size_of::<f32>() * (self.floats() + self.scratch + self.packed) + self.codes + self.plan
     }
 }

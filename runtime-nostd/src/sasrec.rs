@@ -5,8 +5,8 @@ use chord_plan::bundle::Norm;
 use chord_plan::manifest::{LayerKind, SasRecShape};
 use chord_plan::numerics::{attend, layer_norm, level, quantise_token, score_scale, step};
 
-use crate::Widths;
 use crate::arena::Buffers;
+use crate::held::Held;
 use crate::kernels::{Linear, Tokens};
 use crate::span::{row_pairs, span, span_mut};
 
@@ -15,8 +15,8 @@ pub(crate) struct Forward<'f, K> {
     pub(crate) bundle: &'f Bundle<'f>,
     /// Its sizes.
     pub(crate) shape: &'f SasRecShape,
-    /// The running plan's codes, four to a byte.
-    pub(crate) plan: &'f [u8],
+    /// The running plan.
+    pub(crate) held: &'f Held<'f>,
     pub(crate) kernel: &'f K,
     /// Tokens that go through a layer together.
     pub(crate) rows: usize,
@@ -75,7 +75,7 @@ impl<K: Linear> Forward<'_, K> {
         quantise(buffers.token, dim, end - start, buffers.codes, buffers.scales);
         let tokens = tokens(buffers.codes, buffers.scales, dim, 0, end - start);
         for (kind, out) in [(LayerKind::Key, &mut buffers.keys), (LayerKind::Value, &mut buffers.values)] {
-            self.layer(block, kind, tokens, span_mut(out, start * dim, (end - start) * dim));
+            self.layer(block, kind, tokens, buffers.scratch, span_mut(out, start * dim, (end - start) * dim));
         }
     }
 
@@ -86,7 +86,7 @@ impl<K: Linear> Forward<'_, K> {
 
         let input = tokens(buffers.codes, buffers.scales, dim, first - start, count);
         let queries = span_mut(buffers.output, 0, count * dim);
-        self.layer(block, LayerKind::Query, input, queries);
+        self.layer(block, LayerKind::Query, input, buffers.scratch, queries);
         for (token, (query, out)) in (first..).zip(row_pairs(queries, buffers.token, dim)) {
             let scores = span_mut(buffers.scores, 0, token + 1);
             self.attention(query, buffers.keys, buffers.values, scores, out);
@@ -95,20 +95,20 @@ impl<K: Linear> Forward<'_, K> {
         let residual = span_mut(buffers.residual, first * dim, count * dim);
         let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
-        self.layer(block, LayerKind::Output, input, output);
+        self.layer(block, LayerKind::Output, input, buffers.scratch, output);
         add(residual, output);
 
         self.normalise(Norm::FeedForward(block), first, end, buffers);
         quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
         let hidden = span_mut(buffers.output, 0, count * inner);
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
-        self.layer(block, LayerKind::Expand, input, hidden);
+        self.layer(block, LayerKind::Expand, input, buffers.scratch, hidden);
         let activation = self.shape.activation;
         hidden.iter_mut().for_each(|x| *x = activation.apply(*x));
         quantise(hidden, inner, count, buffers.codes, buffers.scales);
         let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, inner, 0, count);
-        self.layer(block, LayerKind::Contract, input, output);
+        self.layer(block, LayerKind::Contract, input, buffers.scratch, output);
         add(span_mut(buffers.residual, first * dim, count * dim), output);
     }
 
@@ -133,10 +133,9 @@ impl<K: Linear> Forward<'_, K> {
         }
     }
 
-    fn layer(&self, block: u8, kind: LayerKind, tokens: Tokens<'_>, out: &mut [f32]) {
-        let layer = self.bundle.layer(LayerKind::ALL.len() * usize::from(block) + kind as usize);
-        let widths = Widths::new(self.plan, self.bundle.manifest().palette, layer.layer().first_channel);
-        self.kernel.layer(tokens, &layer, widths, out);
+    fn layer(&self, block: u8, kind: LayerKind, tokens: Tokens<'_>, scratch: &mut [u32], out: &mut [f32]) {
+        let index = LayerKind::ALL.len() * usize::from(block) + kind as usize;
+        self.held.layer(self.bundle, self.kernel, index, tokens, scratch, out);
     }
 }
 

@@ -17,6 +17,7 @@ impl<'a> Widths<'a> {
     }
 
     /// Bits of the layer's output channel `channel`: 0, 2, 4 or 8.
+    #[inline]
     pub fn bits(&self, channel: usize) -> u8 {
         let channel = self.first_channel + channel;
         // The engine lets no plan in that is too short or has codes that the palette does not use.

@@ -5,7 +5,7 @@ mod random_model;
 mod reference;
 
 use chord_plan::{Bundle, Plan};
-use chord_runtime::{Engine, Options, Ranked, Requirements};
+use chord_runtime::{Engine, Holding, Options, Ranked, Requirements};
 use proptest::prelude::*;
 use random_model::Random;
 
@@ -26,12 +26,14 @@ proptest! {
         seed: u64,
         length in 1usize..12,
         rows_at_once in 1usize..8,
+        packed: bool,
     ) {
         let mut random = Random(seed);
         let manifest = random_model::manifest(&mut random);
         let bytes = random_model::bundle(&manifest, &mut random);
         let bundle = Bundle::parse(&bytes).unwrap();
-        let options = Options { rows_at_once, ..Options::default() };
+        let holding = if packed { Holding::Packed } else { Holding::InPlace };
+        let options = Options { rows_at_once, holding, ..Options::default() };
         let mut arena = arena(&bundle, &options);
         let first = random_model::plan(&bundle, 1, &mut random);
         let mut engine = Engine::new(bundle, &Plan::parse(&first).unwrap(), &mut arena, options).unwrap();

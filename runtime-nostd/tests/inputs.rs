@@ -7,7 +7,7 @@ use chord_plan::bundle::{BundleWriter, LayerPart, ModelId, NormPart, Section};
 use chord_plan::manifest::{Activation, CaserShape, LayerName, SasRecShape};
 use chord_plan::plan::{PlanError, PlanHeader};
 use chord_plan::{Bundle, Manifest, Plan};
-use chord_runtime::{Engine, Error, List, Options, Ranked, Requirements};
+use chord_runtime::{Engine, Error, Holding, List, Options, Ranked, Requirements};
 use proptest::prelude::*;
 use random_model::Random;
 
@@ -45,7 +45,7 @@ fn lists_and_buffers() {
     for bytes in models() {
         let bundle = Bundle::parse(&bytes).unwrap();
         let plan = plan(&bundle, 1);
-        let mut arena = [0; 2000];
+        let mut arena = [0; 4000];
         let mut engine =
             Engine::new(bundle, &Plan::parse(&plan).unwrap(), &mut arena, Options::default()).unwrap();
         let mut logits = [0.0; 3];
@@ -77,7 +77,7 @@ fn a_refused_plan_leaves_the_running_one() {
         let bundle = Bundle::parse(&bytes).unwrap();
         let running = plan(&bundle, 5);
         let running = Plan::parse(&running).unwrap();
-        let mut arena = [0; 2000];
+        let mut arena = [0; 4000];
         let mut engine = Engine::new(bundle, &running, &mut arena, Options::default()).unwrap();
         let mut before = [0.0; 9];
         let all: Vec<u32> = (0..9).collect();
@@ -111,7 +111,7 @@ fn a_refused_plan_leaves_the_running_one() {
         }
         // A new engine has no plan to compare with, but the rest is checked.
         for (plan, error) in &refused[1..] {
-            let mut arena = [0; 2000];
+            let mut arena = [0; 4000];
             let new = Engine::new(bundle, &Plan::parse(plan).unwrap(), &mut arena, Options::default());
             assert_eq!(new.err(), Some(*error));
         }
@@ -124,10 +124,14 @@ fn the_arena_is_as_large_as_stated_at_every_alignment() {
         let bundle = Bundle::parse(&bytes).unwrap();
         let plan = plan(&bundle, 1);
         let plan = Plan::parse(&plan).unwrap();
-        let mut memory = vec![0u32; 2000];
+        let mut memory = vec![0u32; 4000];
         let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
-        for (max_history, rows_at_once) in [(usize::MAX, 4), (3, 2), (1, 1), (0, 0), (5, usize::MAX)] {
-            let options = Options { max_history, rows_at_once };
+        let windows = [(usize::MAX, 4), (3, 2), (1, 1), (0, 0), (5, usize::MAX)];
+        let holdings = [Holding::InPlace, Holding::Packed];
+        for ((max_history, rows_at_once), holding) in
+            windows.into_iter().flat_map(|window| holdings.map(|holding| (window, holding)))
+        {
+            let options = Options { max_history, rows_at_once, holding };
             let needed = Requirements::of(&bundle, &options).arena_bytes;
             for shift in 0..4 {
                 // Bytes before the first aligned one.
@@ -174,7 +178,7 @@ fn an_overflow_is_an_error() {
         let bundle = Bundle::parse(&bytes).unwrap();
         for sequence in 0..8 {
             let plan = plan(&bundle, sequence);
-            let mut arena = [0; 2000];
+            let mut arena = [0; 4000];
             let mut engine =
                 Engine::new(bundle, &Plan::parse(&plan).unwrap(), &mut arena, Options::default()).unwrap();
             let mut logits = [0.0; 1];

@@ -3,9 +3,11 @@
 #[path = "../../plan-format/tests/random_model/mod.rs"]
 mod random_model;
 
-use chord_plan::manifest::{Activation, SasRecShape};
+use chord_plan::bundle::LayerView;
+use chord_plan::manifest::{Activation, Layer, SasRecShape};
 use chord_plan::{Bundle, Plan};
-use chord_runtime::{Engine, Error, Options, Ranked, Requirements};
+use chord_runtime::kernels::{Linear, Scalar, Tokens, scratch_words};
+use chord_runtime::{Engine, Error, Options, Ranked, Requirements, Widths};
 use proptest::prelude::*;
 use random_model::Random;
 
@@ -21,6 +23,43 @@ fn shapes() -> impl Strategy<Value = SasRecShape> {
         activation: Activation::Gelu,
         norm_epsilon: 1e-5,
     })
+}
+
+/// Uses all the scratch memory that a kernel may count on, which the scalar one leaves alone.
+struct Scribble;
+
+fn scribble(tokens: Tokens<'_>, inputs: usize, scratch: &mut [u32]) {
+    scratch[..scratch_words(tokens.scales.len(), inputs)].fill(u32::MAX);
+}
+
+impl Linear for Scribble {
+    fn layer(
+        &self,
+        tokens: Tokens<'_>,
+        layer: &LayerView<'_>,
+        widths: Widths<'_>,
+        scratch: &mut [u32],
+        out: &mut [f32],
+    ) {
+        scribble(tokens, layer.layer().inputs, scratch);
+        Scalar.layer(tokens, layer, widths, scratch, out);
+    }
+
+    fn packed_layer(
+        &self,
+        tokens: Tokens<'_>,
+        layer: &Layer,
+        packed: &[u32],
+        scratch: &mut [u32],
+        out: &mut [f32],
+    ) {
+        scribble(tokens, layer.inputs, scratch);
+        Scalar.packed_layer(tokens, layer, packed, scratch, out);
+    }
+
+    fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
+        Scalar.dot(token, codes)
+    }
 }
 
 proptest! {
@@ -43,7 +82,7 @@ proptest! {
             let mut memory = vec![pattern; arena_bytes + 32];
             let mut ranked = [Ranked::default(); 1];
             let arena = &mut memory[16..16 + arena_bytes];
-            let mut engine = Engine::new(bundle, &plan_parsed, arena, options).unwrap();
+            let mut engine = Engine::with_kernel(bundle, &plan_parsed, arena, options, Scribble).unwrap();
             engine.rank(&history, &[3], &mut ranked).unwrap();
             assert!(memory[..16].iter().chain(&memory[16 + arena_bytes..]).all(|&byte| byte == pattern));
             memory[16..16 + arena_bytes].to_vec()

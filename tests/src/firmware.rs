@@ -80,8 +80,13 @@ pub fn build(board: &'static Board, request_dir: &Path, target_dir: &Path, elf: 
     // One build at a time: they all leave the ELF at the same place.
     static BUILD: Mutex<()> = Mutex::new(());
     let _alone = BUILD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let firmware =
-        Firmware { board, bin: "rerank", request: Some(request_dir), target_dir: Some(target_dir) };
+    let firmware = Firmware {
+        board,
+        bin: "rerank",
+        request: Some(request_dir),
+        packed: false,
+        target_dir: Some(target_dir),
+    };
     fs::copy(firmware.build().unwrap_or_else(|output| panic!("{output}")), elf)
         .expect("the ELF can be copied");
 }

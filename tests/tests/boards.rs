@@ -15,26 +15,33 @@ fn target_dir() -> PathBuf {
 #[test]
 fn the_runtime_links_without_a_panic() {
     for board in &BOARDS {
-        let firmware = Firmware { board, bin: "bare", request: None, target_dir: Some(&target_dir()) };
+        let firmware =
+            Firmware { board, bin: "bare", request: None, packed: false, target_dir: Some(&target_dir()) };
         let elf = firmware.build().unwrap_or_else(|output| panic!("{}: {output}", board.name));
         let code = xtask::qemu::run(&elf, Duration::from_secs(120), |_| {}).unwrap();
         assert_eq!(code, 0, "{}", board.name);
     }
 }
 
-/// The figures in the runtime are those measured, rounded up: never too small, and close.
+/// The figures in the runtime are those measured, rounded up: never too small, and close. Either way of holding a plan
+/// ranks alike.
 #[test]
 fn the_stack_is_what_the_runtime_says() {
     for board in &BOARDS {
-        let firmware = Firmware { board, bin: "rerank", request: None, target_dir: Some(&target_dir()) };
-        let mut measured = Vec::new();
-        xtask::qemu::run(&firmware.build().unwrap(), Duration::from_secs(120), |line| {
-            if let Some(stack) = line.strip_prefix("info stack ") {
-                let number = |word: &str| word.parse::<usize>().ok();
-                measured.extend(stack.split(' ').filter_map(number));
-            }
-        })
-        .unwrap();
+        let (mut measured, mut rankings) = (Vec::new(), [Vec::new(), Vec::new()]);
+        for (packed, ranking) in [false, true].into_iter().zip(&mut rankings) {
+            let target_dir = target_dir();
+            let firmware =
+                Firmware { board, bin: "rerank", request: None, packed, target_dir: Some(&target_dir) };
+            xtask::qemu::run(&firmware.build().unwrap(), Duration::from_secs(120), |line| {
+                if let Some(stack) = line.strip_prefix("info stack ") {
+                    measured.extend(stack.split(' ').filter_map(|word| word.parse::<usize>().ok()));
+                }
+                ranking.extend(line.strip_prefix("info rank ").map(str::to_owned));
+            })
+            .unwrap();
+        }
+        assert!(!rankings[0].is_empty() && rankings[0] == rankings[1], "{}: {rankings:#?}", board.name);
         let &worst = measured.iter().max().unwrap();
         let core = Core::ALL.into_iter().find(|core| core.name() == board.core).unwrap();
         let stated = core.stack_bytes();

@@ -181,6 +181,7 @@ fn build_error(request: &Path) -> String {
         board: &BOARDS[0],
         bin: "rerank",
         request: Some(request),
+        packed: false,
         target_dir: Some(&target_dir()),
     };
     firmware.build().unwrap_err().to_string()

@@ -17,6 +17,8 @@ pub struct Firmware<'a> {
     pub bin: &'a str,
     /// Folder with model, plan, history and candidates; the firmware's own if none.
     pub request: Option<&'a Path>,
+    /// Packs the plan into the arena.
+    pub packed: bool,
     /// Cargo's target directory; the usual one if none.
     pub target_dir: Option<&'a Path>,
 }
@@ -44,8 +46,10 @@ impl Firmware<'_> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command
-            .args(["build", "--release", "--locked", "--target", board.target, "--bin", bin, "--features"])
-            .arg(if bin == "rerank" { board.name.to_owned() } else { format!("{},{bin}", board.name) })
+            .args(["build", "--release", "--locked", "--target", board.target, "--bin", bin])
+            .args(["--features", board.name])
+            .args((bin == "bare").then_some("--features=bare"))
+            .args(self.packed.then_some("--features=packed"))
             .args(["--config", &format!("target.{}.rustflags={:?}", board.target, board.rustflags)])
             .arg("--target-dir")
             .arg(&target_dir)

@@ -23,6 +23,8 @@ enum Command {
     Setup,
     /// Installs what the tests need and runs all of them, those in QEMU and on wgpu included.
     Test,
+    /// Counts the kernels' instructions on a Cortex-M4F in QEMU and writes them to benches/mcu/.
+    BenchMcu,
     /// Builds the firmware for a board and runs it in QEMU.
     Firmware {
         /// mps2-an386, mps2-an500, mps2-an505, mps3-an547, riscv32-virt or aarch64-virt.
@@ -30,6 +32,9 @@ enum Command {
         /// Folder with model.chord, user.plan, history.txt and candidates.txt; firmware-example/request if left out.
         #[arg(long)]
         request: Option<PathBuf>,
+        /// Packs the plan into the arena: more RAM, less time.
+        #[arg(long)]
+        packed: bool,
     },
     /// Writes the flash sizes of the firmware on all boards to benches/size.md.
     Size {
@@ -51,9 +56,11 @@ fn main() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Setup => xtask::test::set_up().map(|()| ExitCode::SUCCESS),
         Command::Test => xtask::test::run().map(|()| ExitCode::SUCCESS),
-        Command::Firmware { board, request } => {
+        Command::BenchMcu => xtask::bench_mcu::run().map(|()| ExitCode::SUCCESS),
+        Command::Firmware { board, request, packed } => {
             let board = Board::named(&board)?;
-            let firmware = Firmware { board, bin: "rerank", request: request.as_deref(), target_dir: None };
+            let firmware =
+                Firmware { board, bin: "rerank", request: request.as_deref(), packed, target_dir: None };
             run(&firmware.build()?, 60)
         }
         Command::Size { check } => xtask::size::run(check, None).map(|()| ExitCode::SUCCESS),

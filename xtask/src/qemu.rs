@@ -15,7 +15,7 @@ use defmt_decoder::{DecodeError, Frame, Table};
 use crate::boards::Board;
 
 /// Devices of every machine. The only way out is semihosting: messages on stdout, the exit code.
-const ARGUMENTS: [&str; 8] = [
+pub(crate) const ARGUMENTS: [&str; 8] = [
     "-nographic",
     "-monitor",
     "none",

@@ -37,7 +37,7 @@ pub fn run(check: bool, target_dir: Option<&Path>) -> Result<()> {
     let mut sizes = Vec::new();
     for board in &BOARDS {
         for bin in BINS {
-            let elf = Firmware { board, bin, request: None, target_dir }.build()?;
+            let elf = Firmware { board, bin, request: None, packed: false, target_dir }.build()?;
             sizes.push(Size { board, bin, flash: flash(&elf)? });
         }
     }

@@ -110,7 +110,7 @@ fn as_root(program: &str) -> Result<Command> {
     Ok(sudo)
 }
 
-fn run_command(command: &mut Command) -> Result<()> {
+pub(crate) fn run_command(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("running {command:?}"))?;
     if !status.success() {
         bail!("{command:?}: {status}");

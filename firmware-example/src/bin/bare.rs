@@ -4,9 +4,9 @@
 
 use core::hint::black_box;
 
-use chord_firmware::{ARENA, CANDIDATES, Error, HISTORY, MODEL, PLAN};
+use chord_firmware::{ARENA, CANDIDATES, Error, HISTORY, MODEL, PLAN, options};
 use chord_plan::{Bundle, Plan};
-use chord_runtime::{Engine, Options, Ranked};
+use chord_runtime::{Engine, Ranked};
 
 chord_firmware::application!(rerank);
 
@@ -14,7 +14,7 @@ fn rerank() -> Result<(), Error> {
     let arena = ARENA.try_take().ok_or(Error::ArenaTaken)?;
     let bundle = Bundle::parse(black_box(MODEL))?;
     let plan = Plan::parse(black_box(PLAN))?;
-    let mut engine = Engine::new(bundle, &plan, arena, Options::default())?;
+    let mut engine = Engine::new(bundle, &plan, arena, black_box(options()))?;
     let mut ranked = [Ranked::default(); CANDIDATES.len()];
     black_box(engine.rank(&HISTORY, &CANDIDATES, &mut ranked)?);
     Ok(())

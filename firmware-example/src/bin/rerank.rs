@@ -4,9 +4,9 @@
 #![no_std]
 #![no_main]
 
-use chord_firmware::{ARENA, CANDIDATES, Error, HISTORY, MODEL, PLAN, decimal, log, stack};
+use chord_firmware::{ARENA, CANDIDATES, Error, HISTORY, MODEL, PLAN, decimal, log, options, stack};
 use chord_plan::{Bundle, Plan};
-use chord_runtime::{Engine, Options, Ranked};
+use chord_runtime::{Engine, Ranked};
 
 chord_firmware::application!(rerank);
 
@@ -32,7 +32,7 @@ fn rerank() -> Result<(), Error> {
     log!(info, "arena {} bytes", arena.len());
     let mut ranked = [Ranked::default(); CANDIDATES.len()];
     let (ranked, rank_stack) = stack::measure(|| {
-        let mut engine = Engine::new(bundle, &plan, arena, Options::default())?;
+        let mut engine = Engine::new(bundle, &plan, arena, options())?;
         engine.rank(&HISTORY, &CANDIDATES, &mut ranked)
     });
     for (place, &Ranked { item, logit }) in (1u32..).zip(ranked?) {

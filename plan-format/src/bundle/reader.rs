@@ -220,18 +220,25 @@ impl<'a> LayerView<'a> {
 
     /// Range of an output channel at a width of the palette above 0 bits.
     pub fn range(&self, channel: usize, bits: u8) -> f32 {
-        self.number(self.ranges, self.palette.widths_above_zero(), channel, bits)
+        self.number(self.ranges, Palette::widths_above_zero, channel, bits)
     }
 
     /// Bias of an output channel at a width of the palette.
     pub fn bias(&self, channel: usize, bits: u8) -> f32 {
-        self.number(self.biases, self.palette.widths(), channel, bits)
+        self.number(self.biases, Palette::widths, channel, bits)
     }
 
-    fn number(&self, table: Floats<'_>, widths: &[u8], channel: usize, bits: u8) -> f32 {
-        let column = self.granularity.column(widths, bits);
-        column
-            .map_or(f32::NAN, |column| number(table, channel * self.granularity.per_channel(widths) + column))
+    fn number(&self, table: Floats<'_>, widths: fn(&Palette) -> &[u8], channel: usize, bits: u8) -> f32 {
+        let index = match self.granularity {
+            // Kernels ask once per channel: the usual case looks nothing up.
+            Granularity::PerChannel => channel,
+            granularity => {
+                let widths = widths(&self.palette);
+                let Some(column) = granularity.column(widths, bits) else { return f32::NAN };
+                channel * granularity.per_channel(widths) + column
+            }
+        };
+        number(table, index)
     }
 }
 

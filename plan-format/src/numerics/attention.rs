@@ -29,16 +29,31 @@ pub fn attend(
     for score in scores.iter_mut() {
         *score = libm::expf(*score - max);
     }
-    out.fill(0.0);
-    for (weight, value) in scores.iter().zip(values.chunks(stride)) {
-        for (y, value) in out.iter_mut().zip(value) {
-            *y += weight * value;
+    let inverse = 1.0 / sum(scores);
+    // A few outputs at a time stay in registers over all values.
+    let (eights, rest) = out.as_chunks_mut();
+    let mut values = values;
+    for out in eights {
+        *out = weighted::<8>(scores, values, stride, inverse);
+        values = values.get(8..).unwrap_or_default();
+    }
+    for out in rest {
+        [*out] = weighted(scores, values, stride, inverse);
+        values = values.get(1..).unwrap_or_default();
+    }
+}
+
+/// `(sum w_j v_ji) * inverse` for the first `N` numbers of the values.
+fn weighted<const N: usize>(weights: &[f32], values: &[f32], stride: usize, inverse: f32) -> [f32; N] {
+    let mut sums = [0.0; N];
+    for (weight, value) in weights.iter().zip(values.chunks(stride)) {
+        if let Some(value) = value.first_chunk::<N>() {
+            for (sum, value) in sums.iter_mut().zip(value) {
+                *sum += weight * value;
+            }
         }
     }
-    let inverse = 1.0 / sum(scores);
-    for y in out {
-        *y *= inverse;
-    }
+    sums.map(|sum| sum * inverse)
 }
 
 #[cfg(test)]

@@ -11,7 +11,14 @@ use crate::Widths;
 pub struct Scalar;
 
 impl Linear for Scalar {
-    fn layer(&self, tokens: Tokens<'_>, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
+    fn layer(
+        &self,
+        tokens: Tokens<'_>,
+        layer: &LayerView<'_>,
+        widths: Widths<'_>,
+        _scratch: &mut [u32],
+        out: &mut [f32],
+    ) {
         let (inputs, outputs) = (layer.layer().inputs, layer.layer().outputs);
         for channel in 0..outputs {
             let column = out.iter_mut().skip(channel).step_by(outputs.max(1));

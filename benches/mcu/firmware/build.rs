@@ -1,0 +1,58 @@
+//! Where the linker finds the memory map; the models of `model.rs`.
+
+#[path = "../../../plan-format/tests/random_model/mod.rs"]
+mod random_model;
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use chord_plan::Bundle;
+use chord_plan::Manifest;
+use chord_plan::manifest::{Activation, CaserShape, SasRecShape};
+use chord_plan::plan::PlanHeader;
+use random_model::Random;
+
+/// Codes of a plan of 3.0 bits per weight for palette 0, 2, 4, 8, in any order.
+const THREE_BITS: [u8; 8] = [3, 2, 2, 1, 1, 1, 1, 0];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=memory.x");
+    println!("cargo::rustc-link-search={}", env!("CARGO_MANIFEST_DIR"));
+    for argument in ["-Tlink.x", "--nmagic"] {
+        println!("cargo::rustc-link-arg-bins={argument}");
+    }
+    let shape = SasRecShape {
+        items: 200,
+        positions: 50,
+        dim: 64,
+        inner: 64,
+        blocks: 2,
+        heads: 2,
+        activation: Activation::Gelu,
+        norm_epsilon: 1e-5,
+    };
+    model("sasrec", &random_model::sasrec(shape, [0, 2, 4, 8]));
+    let shape = CaserShape { items: 200, window: 5, dim: 64, horizontal: 16, vertical: 4 };
+    model("caser", &random_model::caser(shape, [0, 2, 4, 8]));
+}
+
+/// Writes a random model and a plan of 3.0 bits to the build's folder.
+fn model(name: &str, manifest: &Manifest) {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let mut random = Random(1);
+    let bytes = random_model::bundle(manifest, &mut random);
+    let bundle = Bundle::parse(&bytes).expect("a written bundle is valid");
+    let mut codes = Vec::new();
+    for layer in manifest.layers() {
+        let mut of_layer: Vec<u8> = THREE_BITS.into_iter().cycle().take(layer.outputs).collect();
+        for i in (1..of_layer.len()).rev() {
+            of_layer.swap(i, random.below(i + 1));
+        }
+        codes.extend(of_layer);
+    }
+    let channels = codes.len() as u32;
+    let header = PlanHeader { model: bundle.model(), sequence: 1, budget: 3000, channels };
+    fs::write(out.join(format!("{name}.plan")), random_model::encode(&header, &codes)).expect("writable");
+    fs::write(out.join(format!("{name}.chord")), bytes).expect("writable");
+}

@@ -1,0 +1,259 @@
+//! Armv7E-M and Armv8-M with the DSP extension and a single-precision FPU: Cortex-M4F, M7, M33.
+//!
+//! The codes of up to all rows are widened to pairs of halves once per layer, the weights of four or eight channels
+//! once per group of channels, and [`tile::tile`] multiplies them. Weights enter as unsigned `2 q`, which one mask
+//! takes out of a word of codes; `(2^b - 1) sum a` is subtracted at the start of a sum, once per row.
+
+mod instructions;
+mod tile;
+mod widen;
+
+use chord_plan::bundle::LayerView;
+use chord_plan::manifest::Layer;
+use chord_plan::numerics::channel_output;
+
+use self::instructions::{smlad, sxtb16, sxtb16_ror8};
+use self::tile::tile;
+use self::widen::{
+    Row, four_channels, rows, twin_channels, unpack_eight_bits, unpack_four_bits, unpack_twin,
+    unpack_two_bits,
+};
+use super::packed;
+use super::{Linear, ROW_PAIR_HEADER, Tokens, groups, numbers, pairs, scratch_words, step_and_bias, word};
+use crate::Widths;
+use crate::span::span_mut;
+
+/// The kernel for cores with Arm's DSP instructions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dsp;
+
+impl Linear for Dsp {
+    fn layer(
+        &self,
+        tokens: Tokens<'_>,
+        layer: &LayerView<'_>,
+        widths: Widths<'_>,
+        scratch: &mut [u32],
+        out: &mut [f32],
+    ) {
+        let (inputs, outputs) = (layer.layer().inputs, layer.layer().outputs);
+        if let &[scale] = tokens.scales
+            && tokens.codes.len() == inputs
+            && out.len() == outputs
+        {
+            return one_row(tokens.codes, scale, layer, widths, out);
+        }
+        let Some(mut pass) = Pass::new(tokens, inputs, outputs, scratch, out) else {
+            return out.fill(f32::NAN);
+        };
+        for channel in (0..outputs).filter(|&channel| widths.bits(channel) == 0) {
+            pass.constant(channel, layer.bias(channel, 0));
+        }
+        let plain: &[u8] = if pass.twin { &[8, 4] } else { &[8, 4, 2] };
+        for &bits in plain {
+            groups::<4>(outputs, widths, bits, |channels| {
+                four_channels(channels.map(|channel| layer.codes(channel)), bits, pass.weights);
+                pass.multiply(Start::Plain(bits), numbers(layer, channels, bits).as_flattened());
+            });
+        }
+        if pass.twin {
+            groups::<8>(outputs, widths, 2, |channels| {
+                twin_channels(channels.map(|channel| layer.codes(channel)), pass.weights);
+                pass.multiply(Start::Twin, numbers(layer, channels, 2).as_flattened());
+            });
+        }
+    }
+
+    fn packed_layer(
+        &self,
+        tokens: Tokens<'_>,
+        layer: &Layer,
+        packed: &[u32],
+        scratch: &mut [u32],
+        out: &mut [f32],
+    ) {
+        let Some(mut pass) = Pass::new(tokens, layer.inputs, layer.outputs, scratch, out) else {
+            return out.fill(f32::NAN);
+        };
+        let (groups, constants) = packed::parts(layer.inputs, packed);
+        for &[channel, bias] in constants {
+            pass.constant(channel as usize, f32::from_bits(bias));
+        }
+        for group in groups {
+            match group.bits {
+                2 if pass.twin => {
+                    unpack_twin(group.weights, pass.weights);
+                    pass.multiply(Start::Twin, group.numbers);
+                }
+                2 => {
+                    let (fours, _) = group.numbers.as_chunks::<4>();
+                    for half in 0..2 {
+                        unpack_two_bits(group.weights, half, pass.weights);
+                        let mut numbers = [[0; 4]; 3];
+                        let of_half = fours.iter().skip(half as usize).step_by(2);
+                        numbers.iter_mut().zip(of_half).for_each(|(to, from)| *to = *from);
+                        pass.multiply(Start::Plain(2), numbers.as_flattened());
+                    }
+                }
+                4 => {
+                    unpack_four_bits(group.weights, pass.weights);
+                    pass.multiply(Start::Plain(4), group.numbers);
+                }
+                _ => {
+                    unpack_eight_bits(group.weights, pass.weights);
+                    pass.multiply(Start::Plain(8), group.numbers);
+                }
+            }
+        }
+    }
+
+    fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
+        let [products, _] = two_dots(token, [codes; 2], [!0; 2]);
+        2 * products + sum(token)
+    }
+}
+
+/// One row in place: nothing is worth widening for later, and one loop serves all widths, because a code cut to `b`
+/// bits is the stored byte without its low bits.
+fn one_row(token: &[i8], scale: f32, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
+    let sum = sum(token);
+    let mut two = |channels: [(usize, u8); 2]| {
+        let codes = channels.map(|(channel, _)| layer.codes(channel));
+        let masks = channels.map(|(_, bits)| 0x0101_0101 * (0xff << (8 - bits) & 0xff));
+        let products = two_dots(token, codes, masks);
+        for ((channel, bits), products) in channels.into_iter().zip(products) {
+            let t = 2 * (products >> (8 - bits)) + sum;
+            let [step, bias] = step_and_bias(layer, channel, bits);
+            if let Some(y) = out.get_mut(channel) {
+                *y = channel_output(t, step, scale, bias);
+            }
+        }
+    };
+    let mut waiting = None;
+    for channel in 0..layer.layer().outputs {
+        let bits = widths.bits(channel);
+        if bits == 0 {
+            continue;
+        }
+        match waiting.take() {
+            None => waiting = Some((channel, bits)),
+            Some(other) => two([other, (channel, bits)]),
+        }
+    }
+    if let Some(last) = waiting {
+        two([last; 2]);
+    }
+    for (channel, y) in out.iter_mut().enumerate().filter(|(channel, _)| widths.bits(*channel) == 0) {
+        *y = layer.bias(channel, 0);
+    }
+}
+
+/// `sum a`.
+fn sum(token: &[i8]) -> i32 {
+    token.iter().map(|&a| i32::from(a)).sum()
+}
+
+/// `sum a (k & mask)` of two channels.
+#[inline(never)]
+fn two_dots(token: &[i8], channels: [&[i8]; 2], masks: [u32; 2]) -> [i32; 2] {
+    let mut products = [0; 2];
+    let mut four = |a: u32, words: [u32; 2]| {
+        let (even, odd) = (sxtb16(a), sxtb16_ror8(a));
+        for ((products, word), mask) in products.iter_mut().zip(words).zip(masks) {
+            let word = word & mask;
+            *products = smlad(even, sxtb16(word), smlad(odd, sxtb16_ror8(word), *products));
+        }
+    };
+    let (fours, rest) = token.as_chunks::<4>();
+    let [x, y] = channels.map(|channel| channel.as_chunks::<4>().0);
+    for ((a, x), y) in fours.iter().zip(x).zip(y) {
+        let [a, x, y] = [a, x, y].map(|&codes| u32::from_le_bytes(bytemuck::cast(codes)));
+        four(a, [x, y]);
+    }
+    if !rest.is_empty() {
+        four(word(rest, 0), channels.map(|channel| word(channel, fours.len())));
+    }
+    products
+}
+
+/// A layer for two rows or more, or one that stands for two.
+struct Pass<'p> {
+    /// Widened rows, two by two.
+    acts: &'p mut [u32],
+    /// Room for the weights of a group.
+    weights: &'p mut [[u32; 4]],
+    count: usize,
+    outputs: usize,
+    /// Whether channels of 2 bits may share sums.
+    twin: bool,
+    /// What the sums of all rows now start for.
+    started: Option<Start>,
+    out: &'p mut [f32],
+}
+
+/// What sums start for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Plain streams of a width.
+    Plain(u8),
+    Twin,
+}
+
+impl<'p> Pass<'p> {
+    /// Widens the rows. `None` if the buffers do not fit together or the scratch memory is too small.
+    fn new(
+        tokens: Tokens<'_>,
+        inputs: usize,
+        outputs: usize,
+        scratch: &'p mut [u32],
+        out: &'p mut [f32],
+    ) -> Option<Self> {
+        let count = tokens.scales.len();
+        let scratch = scratch.get_mut(..scratch_words(count, inputs))?;
+        if count == 0 || tokens.codes.len() != count * inputs || out.len() != count * outputs {
+            return None;
+        }
+        let (acts, weights) = scratch.split_at_mut_checked(scratch.len() - 4 * pairs(inputs))?;
+        let twin = rows(tokens, inputs, acts) <= Row::TWIN_LIMIT;
+        let (weights, _) = weights.as_chunks_mut();
+        Some(Self { acts, weights, count, outputs, twin, started: None, out })
+    }
+
+    /// All rows' outputs of a channel without weights.
+    fn constant(&mut self, channel: usize, bias: f32) {
+        let column = self.out.iter_mut().skip(channel).step_by(self.outputs.max(1));
+        column.for_each(|y| *y = bias);
+    }
+
+    /// All rows' outputs of the group whose weights are laid out.
+    fn multiply(&mut self, start: Start, numbers: &[u32]) {
+        let pair_words = ROW_PAIR_HEADER + 2 * self.weights.len();
+        if self.started != Some(start) {
+            self.started = Some(start);
+            for pair in self.acts.chunks_exact_mut(pair_words.max(1)) {
+                let Some(header) = pair.first_chunk_mut() else { continue };
+                for (row, sum) in Row::two(header).into_iter().zip(header) {
+                    *sum = match start {
+                        Start::Plain(bits) => row.plain_start(bits),
+                        Start::Twin => row.twin_start(),
+                    };
+                }
+            }
+        }
+        let in_twos = self.count / 2;
+        let Some((acts, last)) = self.acts.split_at_checked(in_twos * pair_words) else { return };
+        if !acts.is_empty() {
+            tile(acts, self.weights, numbers, self.out, self.outputs);
+        }
+        if !last.is_empty() {
+            // The last of an odd number of rows is there twice and goes to one place.
+            tile(
+                last,
+                self.weights,
+                numbers,
+                span_mut(self.out, (self.count - 1) * self.outputs, self.outputs),
+                0,
+            );
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! From bytes to pairs of halves, the shape that `smlad` multiplies.
+//!
+//! The four bytes of a word become the pairs (0, 2) and (1, 3): one instruction each.
+
+use core::arch::naked_asm;
+
+use super::super::packed::{SIGNS, twin, two_bits};
+use super::super::{ROW_PAIR_HEADER, Tokens, word};
+use super::instructions::{sxtb16, sxtb16_ror8, usada8};
+use crate::span::span;
+
+/// What the sums of a row are corrected with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    sum: i32,
+}
+
+impl Row {
+    /// Largest `sum |a|` of a row whose twin sums keep apart: with codes `n` in 0..=3 the low sum lies within
+    /// `1.5 sum |a|` of `1.5 sum a`, and this distance and a rounding have 2^13 - 1 to them.
+    pub(super) const TWIN_LIMIT: u32 = 5460;
+
+    /// The rows of a pair, from its header.
+    pub(super) fn two(&[_, _, _, _, _, first, _, second]: &[u32; ROW_PAIR_HEADER]) -> [Self; 2] {
+        [first, second].map(|sum| Self { sum: sum as i32 })
+    }
+
+    /// Where sums of `a * 2 q` start so that they end as sums of levels.
+    pub(super) fn plain_start(self, bits: u8) -> u32 {
+        self.sum.wrapping_mul(1 - (1 << bits)) as u32
+    }
+
+    /// Where twin sums start so that the low one ends in the middle of its 14 bits.
+    pub(super) fn twin_start(self) -> u32 {
+        ((1 << 13) - (3 * self.sum >> 1)) as u32
+    }
+
+    /// What a low twin sum, doubled, lacks of the sum of levels.
+    fn twin_low(self) -> i32 {
+        -(1 << 14) - (self.sum & 1)
+    }
+}
+
+/// Words of a channel or a row, the last one filled up with zeros.
+#[inline(always)]
+fn words(bytes: &[i8]) -> impl Iterator<Item = u32> {
+    let (fours, rest) = bytes.as_chunks::<4>();
+    let rest = (!rest.is_empty()).then(|| word(rest, 0));
+    fours.iter().map(|&four| u32::from_le_bytes(bytemuck::cast(four))).chain(rest)
+}
+
+/// Widens the rows of `tokens`, two by two, each two behind their constants: starts of the sums (set later), scales,
+/// and for either row the constants of the twin split. Returns the largest `sum |a|` of a row.
+pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> u32 {
+    let mut largest = 0;
+    let words = ROW_PAIR_HEADER + 4 * inputs.div_ceil(4);
+    let twos = tokens.codes.chunks((2 * inputs).max(1)).zip(tokens.scales.chunks(2));
+    for ((codes, scales), pair) in twos.zip(acts.chunks_exact_mut(words.max(1))) {
+        // An odd last row goes in twice.
+        let first = span(codes, 0, inputs);
+        let (second, [first_scale, second_scale]) = match *scales {
+            [a, b] => (span(codes, inputs, inputs), [a, b]),
+            [a] => (first, [a, a]),
+            _ => continue,
+        };
+        let Some(([_, _, constants @ ..], body)) = pair.split_first_chunk_mut::<ROW_PAIR_HEADER>() else {
+            continue;
+        };
+        let [(a, a_magnitude), (b, b_magnitude)] = two_rows(first, second, body);
+        *constants = [
+            first_scale.to_bits(),
+            second_scale.to_bits(),
+            a.twin_low() as u32,
+            a.sum as u32,
+            b.twin_low() as u32,
+            b.sum as u32,
+        ];
+        largest = largest.max(a_magnitude).max(b_magnitude);
+    }
+    largest
+}
+
+// The functions with hot loops stay apart: inlined together they have too few registers.
+
+/// Widens two rows; returns the sum and the sum of magnitudes of each.
+#[inline(never)]
+fn two_rows(first: &[i8], second: &[i8], out: &mut [u32]) -> [(Row, u32); 2] {
+    let (out, _) = out.as_chunks_mut::<4>();
+    let [mut a_sum, mut a_magnitude, mut b_sum, mut b_magnitude] = [0; 4];
+    let fours = out.len();
+    let mut four = |a: u32, b: u32, out: &mut [u32; 4]| {
+        *out = [sxtb16(a), sxtb16(b), sxtb16_ror8(a), sxtb16_ror8(b)];
+        let (a, b) = (a ^ SIGNS, b ^ SIGNS);
+        a_sum = usada8(a, 0, a_sum);
+        a_magnitude = usada8(a, SIGNS, a_magnitude);
+        b_sum = usada8(b, 0, b_sum);
+        b_magnitude = usada8(b, SIGNS, b_magnitude);
+    };
+    let (a_fours, a_rest) = first.as_chunks::<4>();
+    let (b_fours, b_rest) = second.as_chunks::<4>();
+    for ((&a, &b), out) in a_fours.iter().zip(b_fours).zip(&mut *out) {
+        four(u32::from_le_bytes(bytemuck::cast(a)), u32::from_le_bytes(bytemuck::cast(b)), out);
+    }
+    if let Some(out) = out.get_mut(a_fours.len()) {
+        four(word(a_rest, 0), word(b_rest, 0), out);
+    }
+    let row = |sum: u32| Row { sum: sum as i32 - 4 * 128 * fours as i32 };
+    [(row(a_sum), a_magnitude), (row(b_sum), b_magnitude)]
+}
+
+/// Four channels as streams of `2 q`, unsigned.
+pub(super) fn four_channels(channels: [&[i8]; 4], bits: u8, out: &mut [[u32; 4]]) {
+    match bits {
+        8 => plain::<31, 7, 0x01fe_01fe>(channels, out),
+        4 => plain::<3, 11, 0x001e_001e>(channels, out),
+        _ => plain::<5, 13, 0x0006_0006>(channels, out),
+    }
+}
+
+#[inline(never)]
+fn plain<const EVEN: u32, const ODD: u32, const MASK: u32>(channels: [&[i8]; 4], out: &mut [[u32; 4]]) {
+    let (out, _) = out.as_chunks_mut::<2>();
+    let four = |words: [u32; 4], out: &mut [[u32; 4]; 2]| {
+        let words = words.map(|word| word ^ SIGNS);
+        *out = [EVEN, ODD].map(|rotation| words.map(|word| word.rotate_right(rotation) & MASK));
+    };
+    let [a, b, c, d] = channels.map(|channel| channel.as_chunks::<4>().0);
+    for ((((a, b), c), d), out) in a.iter().zip(b).zip(c).zip(d).zip(&mut *out) {
+        four([a, b, c, d].map(|&codes| u32::from_le_bytes(bytemuck::cast(codes))), out);
+    }
+    if let Some(out) = out.get_mut(a.len()) {
+        four(channels.map(|channel| word(channel, a.len())), out);
+    }
+}
+
+/// Eight channels of 2 bits as four streams, two to a half: `q_low + (q_high - 2) * 2^14`.
+#[inline(never)]
+pub(super) fn twin_channels(channels: [&[i8]; 8], out: &mut [[u32; 4]]) {
+    for (stream, [low, high]) in channels.as_chunks::<2>().0.iter().enumerate() {
+        for (out, (low, high)) in out.as_chunks_mut::<2>().0.iter_mut().zip(words(low).zip(words(high))) {
+            let low = low ^ SIGNS;
+            out[0][stream] = twin(low, high);
+            out[1][stream] = twin(low >> 8, high >> 8);
+        }
+    }
+}
+
+/// Words of a packed group to streams, two pairs of inputs at a time, through r2-r9: r0 are the
+/// words, r1 the streams, r12 the steps, lr the mask. The compiler unrolls these loops into spills.
+macro_rules! unpack {
+    ($(#[$doc:meta])* $name:ident, $asm:ident, $words:literal, $mask:literal, $code:expr) => {
+        $(#[$doc])*
+        pub(super) fn $name(words: &[u32], out: &mut [[u32; 4]]) {
+            let steps = out.len() / 2;
+            if steps == 0 || words.len() < $words * steps {
+                return;
+            }
+            // SAFETY: each step reads as many words and writes two streams' fours, which the slices have.
+            unsafe { $asm(words.as_ptr(), out.as_mut_ptr(), $mask, steps) }
+        }
+
+        #[unsafe(naked)]
+        unsafe extern "C" fn $asm(_words: *const u32, _out: *mut [u32; 4], _mask: u32, _steps: usize) {
+            naked_asm!(
+                "push {{r4-r9, lr}}",
+                "mov lr, r2",
+                "mov r12, r3",
+                "2:",
+                $code,
+                "subs r12, #1",
+                "stm r1!, {{r2-r9}}",
+                "bne 2b",
+                "pop {{r4-r9, pc}}",
+            )
+        }
+    };
+}
+
+unpack!(
+    /// A packed group of 8 bits as streams of `2 q`.
+    unpack_eight_bits, eight, 4, 0x01fe_01fe,
+    concat!(
+        "ldm r0!, {{r6-r9}}\n",
+        "eor r6, #0x80008000\n", "eor r7, #0x80008000\n", "eor r8, #0x80008000\n", "eor r9, #0x80008000\n",
+        "and r2, lr, r6, lsl #1\n", "and r3, lr, r6, lsr #7\n", "and r4, lr, r7, lsl #1\n", "and r5, lr, r7, lsr #7\n",
+        "and r6, lr, r8, lsl #1\n", "and r7, lr, r8, lsr #7\n", "and r8, lr, r9, lsl #1\n", "and r9, lr, r9, lsr #7\n",
+    )
+);
+unpack!(
+    /// A packed group of 4 bits as streams of `2 q`.
+    unpack_four_bits, four, 2, 0x001e_001e,
+    concat!(
+        "ldrd r8, r9, [r0], #8\n",
+        "eor r8, #0x80008000\n", "eor r9, #0x80008000\n",
+        "and r2, lr, r8, lsl #1\n", "and r3, lr, r8, lsr #3\n", "and r4, lr, r8, lsr #7\n", "and r5, lr, r8, lsr #11\n",
+        "and r6, lr, r9, lsl #1\n", "and r7, lr, r9, lsr #3\n", "and r8, lr, r9, lsr #7\n", "and r9, lr, r9, lsr #11\n",
+    )
+);
+unpack!(
+    /// A packed group of 2 bits as twin streams.
+    unpack_twin, two, 2, 0xc003_c003,
+    concat!(
+        "ldrd r8, r9, [r0], #8\n",
+        "and r2, lr, r8\n", "and r3, lr, r8, ror #4\n", "and r4, lr, r8, ror #8\n", "and r5, lr, r8, ror #12\n",
+        "and r6, lr, r9\n", "and r7, lr, r9, ror #4\n", "and r8, lr, r9, ror #8\n", "and r9, lr, r9, ror #12\n",
+    )
+);
+
+/// One half of a packed group of 2 bits as streams of `2 q`.
+#[inline(never)]
+pub(super) fn unpack_two_bits(words: &[u32], half: u32, out: &mut [[u32; 4]]) {
+    for (&word, out) in words.iter().zip(out) {
+        *out = two_bits(word, half);
+    }
+}
