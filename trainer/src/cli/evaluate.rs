@@ -70,7 +70,8 @@ impl Evaluate {
             let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
             let engine = TrainerEngine::new(&model, &run.config, Precision::Personal, budget);
             let cases: Vec<_> = data.split(run.config.data.split())?.cases(split).collect();
-            let comparisons = controls::compare(&engine, &cases, run.config.train.seed)?;
+            let per_width = run.config.quantisation.per_width;
+            let comparisons = controls::compare(&engine, &cases, run.config.train.seed, per_width)?;
             match self.json {
                 true => println!("{}", serde_json::to_string_pretty(&comparisons)?),
                 false => print!("{}", controls::text(&comparisons)),

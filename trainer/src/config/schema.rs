@@ -269,6 +269,8 @@ pub struct TrainConfig {
     pub warm_up: usize,
     /// Gradient norm bound.
     pub clip: f32,
+    /// Decoupled decay of matrices.
+    pub weight_decay: f32,
     /// Of straight-through gates.
     pub gate_temperature: f32,
     /// Epochs between validations.
@@ -358,6 +360,8 @@ pub struct PersonalConfig {
     pub learning_rate: f64,
     /// What learns beside the profile encoder and the hypernetworks.
     pub learns: Learns,
+    /// Shares of the personal deviation to choose from on validation.
+    pub strengths: Vec<f32>,
 }
 
 impl PersonalConfig {

@@ -113,6 +113,12 @@ impl Config {
         let t = &self.train;
         check(positive(t.clip.into()), "train.clip", t.clip, "must be above 0")?;
         check(
+            (0.0..=10.0).contains(&t.weight_decay),
+            "train.weight_decay",
+            t.weight_decay,
+            "must lie in 0..=10",
+        )?;
+        check(
             positive(t.gate_temperature.into()),
             "train.gate_temperature",
             t.gate_temperature,
@@ -145,6 +151,13 @@ impl Config {
             "train.personal.learns",
             t.personal.learns,
             "must not be \"widths\" unless quantisation.per_width is on",
+        )?;
+        let strengths = &t.personal.strengths;
+        check(
+            !strengths.is_empty() && strengths.iter().all(|s| (0.0..=1.0).contains(s)),
+            "train.personal.strengths",
+            strengths,
+            "must be shares in 0..=1",
         )?;
         let widths = &t.uniform.widths;
         check(

@@ -8,6 +8,7 @@ use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, Outcome, ndcg};
 use crate::allocator::{Allocation, Allocator};
 use crate::data::Case;
+use crate::model::mixed_precision::Half;
 use crate::training::step::mix;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -78,7 +79,7 @@ impl std::fmt::Display for Control {
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
     /// What is subtracted.
-    pub control: Control,
+    pub control: String,
     /// Hit rate at 10; positive is better.
     pub hr10: Interval,
     /// NDCG at 10; positive is better.
@@ -89,7 +90,8 @@ pub struct Comparison {
     pub log_rank: Interval,
 }
 
-/// Compares own plans with every control on the same cases.
+/// Compares own plans with every control on the same cases; where widths have scales and biases of their own
+/// (`per_width`), also with plans that are each user's own in one half only: which of the two does the work?
 ///
 /// # Errors
 /// As [`TrainerEngine::evaluate`]; without cases.
@@ -97,6 +99,7 @@ pub fn compare(
     engine: &TrainerEngine,
     cases: &[Case],
     seed: u64,
+    per_width: bool,
 ) -> Result<Vec<Comparison>, EvaluationError> {
     if cases.is_empty() {
         return Err(EvaluationError::NoCases);
@@ -105,15 +108,22 @@ pub fn compare(
     let scores = engine.log_scores(&histories);
     let own = scores.iter().map(|s| engine.allocate(s)).collect::<Result<Vec<_>, _>>()?;
     let own_outcomes = engine.evaluate_under(cases, &own)?;
-    let compare = |control: Control| {
+    let against = |control: Control| {
         let plans = control.plans(engine, &scores, &own, seed)?;
-        Ok(Comparison::new(control, &own_outcomes, &engine.evaluate_under(cases, &plans)?))
+        let others = engine.evaluate_under(cases, &plans)?;
+        Ok(Comparison::new(control.to_string(), &own_outcomes, &others))
     };
-    Control::ALL.into_iter().map(compare).collect()
+    let halved = |(kept, name): (Half, &str)| {
+        let others = engine.crossed(&engine.shared_plan()?, kept).evaluate_under(cases, &own)?;
+        Ok(Comparison::new(name.to_owned(), &own_outcomes, &others))
+    };
+    let halves = [(Half::Widths, "own widths, static tables"), (Half::Tables, "own tables, static widths")];
+    let halves = halves.into_iter().filter(|_| per_width).map(halved);
+    Control::ALL.into_iter().map(against).chain(halves).collect()
 }
 
 impl Comparison {
-    fn new(control: Control, own: &[Outcome], other: &[Outcome]) -> Self {
+    fn new(control: String, own: &[Outcome], other: &[Outcome]) -> Self {
         let paired = |figure: fn(&Outcome) -> f64| {
             let differences: Vec<f64> = own.iter().zip(other).map(|(a, b)| figure(a) - figure(b)).collect();
             Interval::of(&differences)
@@ -129,7 +139,7 @@ impl Comparison {
 }
 
 /// The users' mean log-score of each channel.
-pub(super) fn mean_scores(scores: &[Vec<f32>]) -> Vec<f32> {
+pub(crate) fn mean_scores(scores: &[Vec<f32>]) -> Vec<f32> {
     let mut sum = vec![0.0f64; scores[0].len()];
     for row in scores {
         sum.iter_mut().zip(row).for_each(|(sum, &s)| *sum += f64::from(s));
@@ -167,18 +177,11 @@ fn shuffled(plan: &Allocation, allocator: &Allocator, rng: &mut Xoshiro256PlusPl
 /// The comparisons as text, Markdown style.
 pub fn text(comparisons: &[Comparison]) -> String {
     let row = |c: &Comparison| {
-        format!(
-            "| {:<13} | {} | {} | {} | {} |\n",
-            c.control.to_string(),
-            c.hr10,
-            c.ndcg10,
-            c.cross_entropy,
-            c.log_rank
-        )
+        format!("| {:<25} | {} | {} | {} | {} |\n", c.control, c.hr10, c.ndcg10, c.cross_entropy, c.log_rank)
     };
     format!(
-        "| own minus     | HR@10                      | NDCG@10                    | CE                         | log-rank                   |\n\
-         |---------------|----------------------------|----------------------------|----------------------------|----------------------------|\n{}",
+        "| own minus                 | HR@10                      | NDCG@10                    | CE                         | log-rank                   |\n\
+         |---------------------------|----------------------------|----------------------------|----------------------------|----------------------------|\n{}",
         comparisons.iter().map(row).collect::<String>()
     )
 }
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn differences_are_own_minus_control() {
         let outcome = |rank, cross_entropy| Outcome { rank, cross_entropy };
-        let found = Comparison::new(Control::Mean, &[outcome(0, 1.0)], &[outcome(10, 3.5)]);
+        let found = Comparison::new("mean plan".to_owned(), &[outcome(0, 1.0)], &[outcome(10, 3.5)]);
         assert_eq!((found.hr10.mean, found.ndcg10.mean, found.cross_entropy.mean), (1.0, 1.0, -2.5));
         assert!((found.log_rank.mean + 11f64.ln()).abs() < 1e-12);
     }

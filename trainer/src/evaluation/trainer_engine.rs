@@ -9,7 +9,7 @@ use crate::hypernetwork::Channels;
 use crate::model::activation_quantiser::ActivationQuantiser;
 use crate::model::chord::{Chord, Precision, allocator};
 use crate::model::dropout::Dropout;
-use crate::model::mixed_precision::PaletteSteps;
+use crate::model::mixed_precision::{Half, PaletteSteps};
 use crate::model::profile::Histories;
 use crate::model::quantised_linear::LayerWeights;
 use crate::model::sasrec::{Pass, Sequences};
@@ -64,6 +64,21 @@ impl<'a> TrainerEngine<'a> {
     /// The same model within another budget, in average bits per weight.
     pub fn at(self, budget: f32) -> Self {
         Self { budget, ..self }
+    }
+
+    /// The same model, with the halves of the plan `fixed` that are not `kept` in place of each user's own.
+    pub fn crossed(&self, fixed: &Allocation, kept: Half) -> Self {
+        let widths = self.allocator.widths();
+        let palette = PaletteSteps::crossed(&self.model.backbone, widths, &fixed.codes, kept);
+        Self {
+            config: self.config,
+            model: self.model.clone(),
+            precision: self.precision,
+            budget: self.budget,
+            allocator: self.allocator.clone(),
+            items: self.items.clone(),
+            weights: Weights::Palette(palette),
+        }
     }
 
     /// The allocator of the configuration and the backbone.

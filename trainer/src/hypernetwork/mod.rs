@@ -7,16 +7,20 @@
 //! ```text
 //! log s(z) = shared + filter(z) + layer(z) + log e(z) - log e(0)
 //! ```
+//!
+//! What training has learnt is then shrunk towards its mean over users.
 
 mod element;
 mod filter;
 mod layer;
 mod shared;
+mod shrinkage;
 
 pub use element::ElementImportance;
 pub use filter::FilterImportance;
 pub use layer::LayerImportance;
 pub use shared::SharedScores;
+pub use shrinkage::Shrinkage;
 
 use crate::model::backbone::Backbone;
 use crate::tensor::{Backend, Device, Tensor};
@@ -81,6 +85,7 @@ pub struct Hypernetworks<B: BurnBackend> {
     element: Option<ElementImportance<B>>,
     filter: Option<FilterImportance<B>>,
     layer: Option<LayerImportance<B>>,
+    shrinkage: Shrinkage<B>,
 }
 
 impl Hypernetworks<Backend> {
@@ -90,7 +95,13 @@ impl Hypernetworks<Backend> {
             element: on.element.then(|| ElementImportance::new(channels, hidden, rank, device)),
             filter: on.filter.then(|| FilterImportance::new(channels, hidden, device)),
             layer: on.layer.then(|| LayerImportance::new(channels, hidden, device)),
+            shrinkage: Shrinkage::none(channels.total(), device),
         }
+    }
+
+    /// With another shrinkage.
+    pub fn shrunk(self, shrinkage: Shrinkage<Backend>) -> Self {
+        Self { shrinkage, ..self }
     }
 
     /// Deviation of the log-scores for user embeddings `z` [batch, hidden] -> [batch, channels].
@@ -106,7 +117,7 @@ impl Hypernetworks<Backend> {
         if let Some(layer) = &self.layer {
             deviation = deviation + layer.forward(z, &channels);
         }
-        deviation
+        self.shrinkage.forward(deviation)
     }
 }
 

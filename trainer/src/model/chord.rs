@@ -141,7 +141,10 @@ impl Chord<Backend> {
             backbone: self.backbone.map(&mut RequireGrad { learns, path: Vec::new() }),
             shared: when(self.shared, matches!(stage, Precision::Static | Precision::StaticMask)),
             profile: when(self.profile, personal),
-            hypernetworks: when(self.hypernetworks, personal),
+            hypernetworks: self.hypernetworks.map(&mut RequireGrad {
+                learns: |path: &[String]| personal && path.iter().all(|part| part != "shrinkage"),
+                path: Vec::new(),
+            }),
         }
     }
 
@@ -285,6 +288,7 @@ mod tests {
         assert!(!any(&learning(Precision::Fisher, &[]), "shared."));
         let plans = learning(Precision::Personal, &[]);
         assert!(any(&plans, "profile.") && any(&plans, "hypernetworks.") && !any(&plans, "backbone."));
+        assert!(!any(&plans, "shrinkage."));
         let widths = learning(Precision::Personal, &["train.personal.learns=widths"]);
         let backbone: Vec<String> = widths.into_iter().filter(|n| n.starts_with("backbone")).collect();
         assert!(all(&backbone, "per_width"));

@@ -126,13 +126,19 @@ impl Linear {
     /// Forward values are those of the device. Backward, the rounding passes gradients straight through to the
     /// weights inside the range, and the range gets the LSQ gradient.
     pub fn at_widths(&self, widths: &[u8]) -> Vec<AtWidth> {
+        let pairs: Vec<[u8; 2]> = widths.iter().map(|&bits| [bits; 2]).collect();
+        self.at_pairs(&pairs)
+    }
+
+    /// As [`at_widths`](Self::at_widths), for pairs of a width and of the width whose own scale and bias it takes.
+    pub fn at_pairs(&self, pairs: &[[u8; 2]]) -> Vec<AtWidth> {
         let range = self.log_range.val().exp().unsqueeze_dim::<2>(1);
         let scaled = (self.weight.val() / range.clone()).clamp(-1.0, 1.0);
         let plain = scaled.clone().detach();
         let master = ((plain.clone() + 1.0) * 128.0).floor().clamp(0.0, 255.0);
-        let at = |bits: u8| {
+        let at = |[bits, tables]: [u8; 2]| {
             let own = self.per_width.as_ref().and_then(|own| {
-                let row = own.row(bits)?;
+                let row = own.row(tables)?;
                 Some((
                     own.log_scale.val().slice_dim(0, row..row + 1),
                     own.bias.val().slice_dim(0, row..row + 1),
@@ -151,7 +157,7 @@ impl Linear {
             let weight = range.clone() * (scaled.clone() + (level - plain.clone()));
             AtWidth { weight: scale.map_or(weight.clone(), |scale| weight * scale), bias }
         };
-        widths.iter().map(|&bits| at(bits)).collect()
+        pairs.iter().map(|&pair| at(pair)).collect()
     }
 
     /// `x` [batch, tokens, inputs] -> [batch, tokens, outputs].

@@ -1,4 +1,5 @@
-//! Adam (Kingma and Ba 2015, arXiv 1412.6980) with the gradient of all parameters clipped together.
+//! Adam (Kingma and Ba 2015, arXiv 1412.6980) with the gradient of all parameters clipped together and decoupled weight
+//! decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
 //!
 //! Moments are kept by parameter name, so that a checkpoint holds them beside the weights in one file.
 
@@ -19,6 +20,8 @@ pub struct Adam {
     pub steps: u64,
     /// First and second moments by parameter name.
     pub moments: BTreeMap<String, Moments>,
+    /// Share of every matrix that a step at rate 1 takes away; vectors (biases, norms, ranges) keep theirs.
+    pub weight_decay: f32,
 }
 
 /// Running means of a parameter's gradient and squared gradient, flat.
@@ -61,11 +64,13 @@ impl Adam {
         let t = self.steps as i32;
         let rate = learning_rate as f32 * (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t));
         let bias2 = (1.0 - BETA2.powi(t)).sqrt();
+        let kept = 1.0 - learning_rate as f32 * self.weight_decay;
         module.map(&mut Update {
             adam: self,
             gradients,
             scale,
             rate,
+            kept,
             epsilon: EPSILON * bias2,
             path: Vec::new(),
         })
@@ -99,6 +104,8 @@ struct Update<'a> {
     gradients: BTreeMap<burn::module::ParamId, Tensor<1>>,
     scale: Tensor<1>,
     rate: f32,
+    /// Of a matrix.
+    kept: f32,
     epsilon: f32,
     path: Vec<String>,
 }
@@ -127,7 +134,9 @@ impl ModuleMapper<Backend> for Update<'_> {
         let second = moments.second * BETA2 + gradient.square() * (1.0 - BETA2);
         let update = first.clone() / (second.clone().sqrt() + self.epsilon) * self.rate;
         let shape = tensor.dims();
-        let new = tensor.inner() - update.reshape(shape);
+        let old = tensor.inner();
+        let old = if D > 1 && self.kept < 1.0 { old * self.kept } else { old };
+        let new = old - update.reshape(shape);
         self.adam.moments.insert(self.path.join("."), Moments { first, second });
         Param::from_mapped_value(id, Tensor::from_inner(new).require_grad(), mapper)
     }
@@ -176,6 +185,27 @@ mod tests {
         }
         let found = to_host(point.at.val());
         found.iter().zip(x).for_each(|(a, b)| assert!((f64::from(*a) - b).abs() < 1e-5, "{a} {b}"));
+    }
+
+    #[derive(Module, Debug)]
+    struct Pair<B: burn::prelude::Backend> {
+        vector: Param<burn::Tensor<B, 1>>,
+        matrix: Param<burn::Tensor<B, 2>>,
+    }
+
+    /// Where the gradient is 0, Adam stays and only the decay moves, and only matrices.
+    #[test]
+    fn matrices_decay() {
+        let device = Device::autodiff(Device::Flex(Default::default()));
+        let pair = Pair {
+            vector: Param::from_tensor(floats(vec![2.0], [1], &device)),
+            matrix: Param::from_tensor(floats(vec![2.0], [1, 1], &device)),
+        };
+        let loss = (pair.vector.val() * 0.0 + pair.matrix.val().reshape([1]) * 0.0).sum();
+        let mut gradients = [GradientsParams::from_grads(loss.backward(), &pair)];
+        let mut adam = Adam { weight_decay: 0.5, ..Adam::default() };
+        let pair = adam.step(pair, &mut gradients, 0.1, 1.0);
+        assert_eq!([to_host(pair.vector.val()), to_host(pair.matrix.val())], [[2.0], [2.0 * 0.95]]);
     }
 
     #[test]

@@ -182,7 +182,7 @@ pub fn load<M: Module<Backend>>(
     let steps = metadata.get(STEPS).and_then(|s| s.parse().ok());
     let (Some(progress), Some(steps)) = (progress, steps) else { return Ok((module, None)) };
     let plain = burn::tensor::backend::DeviceOps::inner(device);
-    let mut adam = Adam { steps, moments: BTreeMap::new() };
+    let mut adam = Adam { steps, ..Adam::default() };
     for name in stored.names() {
         if let Some(parameter) = name.strip_prefix("adam.first.") {
             let first = values(path, &stored, name)?;

@@ -12,5 +12,6 @@ pub mod loss;
 pub mod metrics_log;
 pub mod pipeline;
 pub mod progress;
+mod shrinkage;
 pub mod stage;
 pub mod step;

@@ -7,7 +7,7 @@ use super::device_memory::within_memory;
 use super::fisher;
 use super::metrics_log::{MetricsLog, Record};
 use super::step::{StepContext, mix};
-use super::{interrupt, progress};
+use super::{interrupt, progress, shrinkage};
 use crate::allocator::AllocationError;
 use crate::config::{Config, Schedule};
 use crate::data::{HeldOut, Split};
@@ -161,6 +161,7 @@ impl Stage<'_> {
             }
             info!("{name}: going on from epoch {}, step {}", progress.epoch + 1, progress.step);
         }
+        adam.weight_decay = self.config.train.weight_decay;
         model = model.learning(self.precision, &self.config.train);
         let schedule = self.schedule();
         let allocator = allocator(self.config, self.precision, &Channels::of(&model.backbone));
@@ -259,6 +260,10 @@ impl Stage<'_> {
             info!("{record}");
         }
         bar.finish_and_clear();
+        if self.precision.is_personal() {
+            let (chosen, _) = checkpoint::load(&best, model.clone(), self.device)?;
+            checkpoint::save(&best, &shrinkage::fit(self, chosen)?, None)?;
+        }
         std::fs::rename(&best, &done).map_err(|source| TrainingError::Io { path: done.clone(), source })?;
         // Absent when the stage has no epochs.
         let _ = std::fs::remove_file(&latest);
