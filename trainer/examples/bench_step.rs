@@ -68,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         allocator: &allocator,
         device: &device,
         teacher: None,
+        sensitivities: None,
     };
     let mut adam = Adam::default();
     for line in std::io::stdin().lines() {

@@ -39,8 +39,15 @@ fn losses(device: &Device, precision: Precision, more: &[&str], learning_rate: f
     let backbone = model.backbone.clone().map_layers(|layer| layer.initialise_ranges(2.4));
     let mut model = Chord { backbone, ..model }.learning(precision, &config.train);
     let allocator = allocator(&config, precision, &Channels::of(&model.backbone));
-    let context =
-        StepContext { config: &config, data: &data, precision, allocator: &allocator, device, teacher: None };
+    let context = StepContext {
+        config: &config,
+        data: &data,
+        precision,
+        allocator: &allocator,
+        device,
+        teacher: None,
+        sensitivities: None,
+    };
     let mut adam = Adam::default();
     let mut losses = Vec::new();
     let epochs =

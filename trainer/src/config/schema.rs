@@ -360,8 +360,22 @@ pub struct PersonalConfig {
     pub learning_rate: f64,
     /// What learns beside the profile encoder and the hypernetworks.
     pub learns: Learns,
+    /// Whether personal deviations are taken from their mean over users.
+    pub centred: bool,
     /// Shares of the personal deviation to choose from on validation.
     pub strengths: Vec<f32>,
+    /// Supervision by each user's own Fisher information.
+    pub fisher: SupervisionConfig,
+}
+
+/// `[train.personal.fisher]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupervisionConfig {
+    /// Of the squared distance between deviations, beside a position's loss; 0 leaves it out.
+    pub weight: f32,
+    /// Training windows of each user.
+    pub windows: usize,
 }
 
 impl PersonalConfig {

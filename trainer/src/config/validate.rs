@@ -52,6 +52,7 @@ impl Config {
             ("train.shards", self.train.shards),
             ("train.evaluate_every", self.train.evaluate_every),
             ("train.checkpoint_every", self.train.checkpoint_every),
+            ("train.personal.fisher.windows", self.train.personal.fisher.windows),
         ] {
             check(value > 0, key, value, "must be at least 1")?;
         }
@@ -158,6 +159,13 @@ impl Config {
             "train.personal.strengths",
             strengths,
             "must be shares in 0..=1",
+        )?;
+        let supervision = &t.personal.fisher;
+        check(
+            supervision.weight >= 0.0 && supervision.weight.is_finite(),
+            "train.personal.fisher.weight",
+            supervision.weight,
+            "must be at least 0",
         )?;
         let widths = &t.uniform.widths;
         check(

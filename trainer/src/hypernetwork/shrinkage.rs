@@ -1,37 +1,38 @@
-//! Shrinkage of personal scores towards their mean over users (the idea of James and Stein 1961): hypernetworks say more
-//! of users they were trained on than of those same users later, so a share of what they say may be worth more than all.
+//! What is personal in personal scores: their distance from the mean over users, shrunk (the idea of James and Stein
+//! 1961), since hypernetworks say more of users they were trained on than of those same users later.
 
 use crate::tensor::{Backend, Device, Tensor, floats};
 use burn::module::{Module, Param};
 use burn::prelude::Backend as BurnBackend;
 
-/// Keeps a share of the distance from the centre. Fitted on validation after training, never learned.
+/// Takes the centre away and keeps a share of what is left. Fitted on validation after training, never learned.
 #[derive(Module, Debug)]
 pub struct Shrinkage<B: BurnBackend> {
-    /// [1, channels].
+    /// Mean over users of what the hypernetworks say, [1, channels].
     centre: Param<burn::Tensor<B, 2>>,
-    /// Share kept, [1, 1].
+    /// What all users get in its place, [1, channels].
+    common: Param<burn::Tensor<B, 2>>,
+    /// Share of the distance that is kept, [1, 1].
     strength: Param<burn::Tensor<B, 2>>,
 }
 
 impl Shrinkage<Backend> {
     /// Keeps everything.
     pub(super) fn none(channels: usize, device: &Device) -> Self {
-        Self::new(vec![0.0; channels], 1.0, device)
+        Self::new(vec![0.0; channels], vec![0.0; channels], 1.0, device)
     }
 
-    /// Keeps `strength` of the distance from `centre` [channels].
-    pub fn new(centre: Vec<f32>, strength: f32, device: &Device) -> Self {
-        let channels = centre.len();
-        Self {
-            centre: Param::from_tensor(floats(centre, [1, channels], device)),
-            strength: Param::from_tensor(floats(vec![strength], [1, 1], device)),
-        }
+    /// Keeps `strength` of the distance from `centre` [channels], and adds `common` [channels].
+    pub fn new(centre: Vec<f32>, common: Vec<f32>, strength: f32, device: &Device) -> Self {
+        let row = |values: Vec<f32>| {
+            let channels = values.len();
+            Param::from_tensor(floats(values, [1, channels], device))
+        };
+        Self { centre: row(centre), common: row(common), strength: row(vec![strength]) }
     }
 
     /// [batch, channels] -> [batch, channels].
     pub(super) fn forward(&self, deviation: Tensor<2>) -> Tensor<2> {
-        let centre = self.centre.val();
-        (deviation - centre.clone()) * self.strength.val() + centre
+        (deviation - self.centre.val()) * self.strength.val() + self.common.val()
     }
 }

@@ -20,6 +20,8 @@ pub struct Window {
 /// One sequence of a batch, cut out of its user's training items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example<'a> {
+    /// User row.
+    pub user: usize,
     /// Item rows fed to the backbone, oldest first.
     pub inputs: &'a [u32],
     /// Item rows to predict, as many.
@@ -67,7 +69,13 @@ impl Window {
     /// The window with every target counted.
     pub fn whole<'a>(&self, data: &HeldOut<'a>) -> Example<'a> {
         let items = &data.train(self.user)[self.start..self.end];
-        Example { inputs: &items[..items.len() - 1], targets: &items[1..], first_target: 0, profile: &[] }
+        Example {
+            user: self.user,
+            inputs: &items[..items.len() - 1],
+            targets: &items[1..],
+            first_target: 0,
+            profile: &[],
+        }
     }
 
     /// The window split at a random item m of its first half: the profile sees items before m, the loss counts

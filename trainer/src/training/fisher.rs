@@ -5,9 +5,10 @@
 //! quantiser of range r at b bits is `4^-b r^2 / 3`. So the importance of channel c per weight is
 //! `mean_i F_ii * r_c^2`; constant factors do not change an allocation.
 
-use super::batches;
+use super::batches::{self, Window};
 use super::step::{StepContext, mix};
 use crate::allocator::AllocationError;
+use crate::evaluation::controls::mean_scores;
 use crate::model::chord::{Chord, Precision};
 use crate::tensor::{Backend, to_host};
 use indicatif::ProgressBar;
@@ -23,12 +24,57 @@ pub(super) fn log_scores(
     seed: u64,
     bar: &ProgressBar,
 ) -> Result<Vec<f32>, AllocationError> {
+    let drawn = batches::epoch(context.data, context.config.training_window(), 1, seed);
+    let drawn: Vec<Window> = drawn.into_iter().flatten().take(windows).collect();
+    of_windows(context, model, &drawn, seed, bar)
+}
+
+/// How each user's log-scores differ from their mean over users, [users][channels], from up to `windows` of their
+/// training windows; nothing for users without any.
+///
+/// # Errors
+/// As a training step.
+pub(super) fn deviations(
+    context: &StepContext,
+    model: &Chord<Backend>,
+    windows: usize,
+    seed: u64,
+    bar: &ProgressBar,
+) -> Result<Vec<Vec<f32>>, AllocationError> {
+    let mut of_user: Vec<Vec<Window>> = vec![Vec::new(); context.data.users()];
+    for window in
+        batches::epoch(context.data, context.config.training_window(), 1, seed).into_iter().flatten()
+    {
+        let kept = &mut of_user[window.user];
+        if kept.len() < windows {
+            kept.push(window);
+        }
+    }
+    let score = |drawn: &Vec<Window>| match drawn.is_empty() {
+        true => Ok(Vec::new()),
+        false => of_windows(context, model, drawn, seed, bar),
+    };
+    let mut scores = of_user.iter().map(score).collect::<Result<Vec<_>, _>>()?;
+    let scored: Vec<Vec<f32>> = scores.iter().filter(|s| !s.is_empty()).cloned().collect();
+    if !scored.is_empty() {
+        let mean = mean_scores(&scored);
+        scores.iter_mut().for_each(|s| s.iter_mut().zip(&mean).for_each(|(s, m)| *s -= m));
+    }
+    Ok(scores)
+}
+
+fn of_windows(
+    context: &StepContext,
+    model: &Chord<Backend>,
+    windows: &[Window],
+    seed: u64,
+    bar: &ProgressBar,
+) -> Result<Vec<f32>, AllocationError> {
     debug_assert_eq!(context.precision, Precision::Fp32);
     let model = model.clone().learning(Precision::Fp32, &context.config.train);
-    let drawn = batches::epoch(context.data, context.config.training_window(), 1, seed);
     let mut information: Vec<Vec<f64>> =
         model.backbone.layers().iter().map(|l| vec![0.0; l.outputs()]).collect();
-    for (index, window) in drawn.iter().flatten().take(windows).enumerate() {
+    for (index, window) in windows.iter().enumerate() {
         let example = [window.whole(context.data)];
         let positions = example[0].targets.len();
         let seeds = [mix(&[seed, index as u64]); 2];

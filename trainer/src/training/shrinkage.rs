@@ -11,6 +11,17 @@ use crate::model::chord::Chord;
 use crate::tensor::{Backend, to_host};
 use tracing::info;
 
+/// `model` with its personal scores centred on validation users' histories, if the stage trains them so.
+pub(super) fn centred(stage: &Stage, model: Chord<Backend>) -> Chord<Backend> {
+    let cases = validation(stage, &model);
+    if !stage.config.train.personal.centred || cases.is_empty() {
+        return model;
+    }
+    let engine = TrainerEngine::new(&model, stage.config, stage.precision, 0.0);
+    let mean = mean_scores(&engine.log_scores(&histories(&cases)));
+    with_strength(stage, model, &mean, 1.0)
+}
+
 /// `model` with the strength of least cross-entropy, over up to 2048 validation users and the budgets of the tables.
 ///
 /// # Errors
@@ -18,38 +29,47 @@ use tracing::info;
 pub(super) fn fit(stage: &Stage, model: Chord<Backend>) -> Result<Chord<Backend>, TrainingError> {
     let config = stage.config;
     let strengths = &config.train.personal.strengths;
-    let cases: Vec<Case> = stage.data.cases(Split::Validation).collect();
+    let cases = validation(stage, &model);
     if cases.is_empty() || strengths[..] == [1.0] {
-        return Ok(model);
+        return Ok(centred(stage, model));
     }
-    let items = model.backbone.items().dims()[0];
-    let cases: Vec<Case> =
-        sample(cases.len(), temperature::users(items)).into_iter().map(|n| cases[n as usize]).collect();
-    let histories: Vec<&[u32]> = cases.iter().map(|c| c.history).collect();
-    let mut engine = TrainerEngine::new(&model, config, stage.precision, config.budget.default);
-    let scores = engine.log_scores(&histories);
-    let mean = mean_scores(&scores);
-    let mut best: Option<(f64, f32)> = None;
+    let engine = TrainerEngine::new(&model, config, stage.precision, 0.0);
+    let mean = mean_scores(&engine.log_scores(&histories(&cases)));
+    let mut best: Option<(f64, Chord<Backend>)> = None;
     for &strength in strengths {
+        let shrunk = with_strength(stage, model.clone(), &mean, strength);
+        let mut engine = TrainerEngine::new(&shrunk, config, stage.precision, 0.0);
         let mut sum = 0.0;
         for &budget in &config.budget.evaluate {
             engine = engine.at(budget);
-            let shrunk = |own: &Vec<f32>| -> Vec<f32> {
-                own.iter().zip(&mean).map(|(s, m)| (s - m) * strength + m).collect()
-            };
-            let plans = scores.iter().map(|s| engine.allocate(&shrunk(s))).collect::<Result<Vec<_>, _>>()?;
-            sum += engine.evaluate_under(&cases, &plans)?.iter().map(|o| o.cross_entropy).sum::<f64>();
+            sum += engine.evaluate(&cases)?.iter().map(|o| o.cross_entropy).sum::<f64>();
         }
         let cross_entropy = sum / (cases.len() * config.budget.evaluate.len()) as f64;
         info!("{}: strength {strength}: validation CE {cross_entropy:.4}", stage.precision);
-        if best.is_none_or(|(least, _)| cross_entropy < least) {
-            best = Some((cross_entropy, strength));
+        if best.as_ref().is_none_or(|(least, _)| cross_entropy < *least) {
+            best = Some((cross_entropy, shrunk));
         }
     }
-    let strength = best.map_or(1.0, |(_, strength)| strength);
+    Ok(best.map_or(model, |(_, shrunk)| shrunk))
+}
+
+/// Up to 2048 validation cases.
+fn validation<'a>(stage: &Stage<'a>, model: &Chord<Backend>) -> Vec<Case<'a>> {
+    let cases: Vec<Case> = stage.data.cases(Split::Validation).collect();
+    let items = model.backbone.items().dims()[0];
+    sample(cases.len(), temperature::users(items)).into_iter().map(|n| cases[n as usize]).collect()
+}
+
+fn histories<'a>(cases: &[Case<'a>]) -> Vec<&'a [u32]> {
+    cases.iter().map(|c| c.history).collect()
+}
+
+/// `model`, so far without shrinkage, with `strength` of the distance from the users' `mean` log-scores.
+fn with_strength(stage: &Stage, model: Chord<Backend>, mean: &[f32], strength: f32) -> Chord<Backend> {
     let shared = to_host(model.log_scores(None));
-    let centre = mean.iter().zip(shared).map(|(m, s)| m - s).collect();
-    let shrinkage = Shrinkage::new(centre, strength, stage.device);
+    let centre: Vec<f32> = mean.iter().zip(shared).map(|(m, s)| m - s).collect();
+    let common = if stage.config.train.personal.centred { vec![0.0; centre.len()] } else { centre.clone() };
+    let shrinkage = Shrinkage::new(centre, common, strength, stage.device);
     let hypernetworks = model.hypernetworks.shrunk(shrinkage);
-    Ok(Chord { hypernetworks, ..model })
+    Chord { hypernetworks, ..model }
 }

@@ -8,7 +8,7 @@ use super::fisher;
 use super::metrics_log::{MetricsLog, Record};
 use super::step::{StepContext, mix};
 use super::{interrupt, progress, shrinkage};
-use crate::allocator::AllocationError;
+use crate::allocator::{AllocationError, Allocator};
 use crate::config::{Config, Schedule};
 use crate::data::{HeldOut, Split};
 use crate::evaluation::trainer_engine::TrainerEngine;
@@ -110,6 +110,32 @@ impl Stage<'_> {
         }
     }
 
+    /// The Fisher information of `model` user by user, for a personal stage that learns from it.
+    fn sensitivities(&self, model: &Chord<Backend>) -> Result<Option<Vec<Vec<f32>>>, TrainingError> {
+        let supervision = &self.config.train.personal.fisher;
+        if !self.precision.is_personal() || supervision.weight == 0.0 {
+            return Ok(None);
+        }
+        let bar =
+            progress::bar("fisher of users", (self.data.users() * supervision.windows) as u64, 0, "windows");
+        let allocator = allocator(self.config, Precision::Fp32, &Channels::of(&model.backbone));
+        let context = self.context(Precision::Fp32, &allocator);
+        let found = fisher::deviations(
+            &context,
+            model,
+            supervision.windows,
+            mix(&[self.config.train.seed, 4]),
+            &bar,
+        )?;
+        bar.finish_and_clear();
+        Ok(Some(found))
+    }
+
+    fn context<'b>(&'b self, precision: Precision, allocator: &'b Allocator) -> StepContext<'b> {
+        let Self { config, data, device, .. } = *self;
+        StepContext { config, data, precision, allocator, device, teacher: None, sensitivities: None }
+    }
+
     /// `model` with shared scores from its Fisher information at full precision.
     ///
     /// # Errors
@@ -117,11 +143,10 @@ impl Stage<'_> {
     pub fn with_fisher_scores(&self, model: Chord<Backend>) -> Result<Chord<Backend>, TrainingError> {
         let precision = Precision::Fp32;
         let allocator = allocator(self.config, precision, &Channels::of(&model.backbone));
-        let Self { config, data, device, .. } = *self;
-        let windows = config.train.fisher.windows;
+        let windows = self.config.train.fisher.windows;
         let bar = progress::bar("fisher information", windows as u64, 0, "windows");
-        let context = StepContext { config, data, precision, allocator: &allocator, device, teacher: None };
-        let scores = fisher::log_scores(&context, &model, windows, mix(&[config.train.seed, 3]), &bar)?;
+        let context = self.context(precision, &allocator);
+        let scores = fisher::log_scores(&context, &model, windows, mix(&[self.config.train.seed, 3]), &bar)?;
         bar.finish_and_clear();
         Ok(Chord { shared: model.shared.with_scores(scores), ..model })
     }
@@ -145,6 +170,8 @@ impl Stage<'_> {
             info!("{}: finished before", self.precision);
             return Ok(checkpoint::load(&done, start, self.device)?.0);
         }
+        // Of where the stage starts, so that one that goes on learns towards the same.
+        let sensitivities = self.sensitivities(&start)?;
         let (latest, best) = (self.file("latest"), self.file("best"));
         let name = self.precision.to_string();
         let mut progress = Progress { stage: name.clone(), ..Progress::default() };
@@ -165,13 +192,11 @@ impl Stage<'_> {
         model = model.learning(self.precision, &self.config.train);
         let schedule = self.schedule();
         let allocator = allocator(self.config, self.precision, &Channels::of(&model.backbone));
+        let weight = self.config.train.personal.fisher.weight;
         let context = StepContext {
-            config: self.config,
-            data: self.data,
-            precision: self.precision,
-            allocator: &allocator,
-            device: self.device,
             teacher: self.teacher,
+            sensitivities: sensitivities.as_deref().map(|of_users| (weight, of_users)),
+            ..self.context(self.precision, &allocator)
         };
         let train = &self.config.train;
         let stream = mix(&[train.seed, name.bytes().fold(0, |h, b| mix(&[h, b.into()]))]);
@@ -280,6 +305,8 @@ impl Stage<'_> {
             return Ok(None);
         }
         let cases: Vec<_> = self.data.cases(Split::Validation).collect();
+        let centred = self.precision.is_personal().then(|| shrinkage::centred(self, model.clone()));
+        let model = centred.as_ref().unwrap_or(model);
         let engine = TrainerEngine::new(model, self.config, self.precision, self.config.budget.default);
         Ok(Some(Report::of(&engine.evaluate(&cases)?)?))
     }

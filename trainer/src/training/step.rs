@@ -16,7 +16,7 @@ use crate::model::dropout::Dropout;
 use crate::model::mixed_precision::PaletteSteps;
 use crate::model::profile::Histories;
 use crate::model::sasrec::{Pass, Sequences};
-use crate::tensor::{Backend, Device, Tensor, integers, to_host};
+use crate::tensor::{Backend, Device, Tensor, floats, integers, to_host};
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
 use rand::Rng;
@@ -38,6 +38,8 @@ pub struct StepContext<'a> {
     pub device: &'a Device,
     /// The full-precision model that the stage learns from beside the data, on the plain device.
     pub teacher: Option<&'a Backbone<Backend>>,
+    /// What personal deviations are drawn towards, [users][channels], with its weight in the loss of a position.
+    pub sensitivities: Option<(f32, &'a [Vec<f32>])>,
 }
 
 /// The loss of one step.
@@ -127,6 +129,7 @@ impl StepContext<'_> {
         // Leaves of this shard's own, so that each thread has its own graph. `fork` would hang a copy on every leaf
         // of the model for good: the graph's bookkeeping, and its time, would grow with every step.
         let model = Chord::from_inner(model.valid());
+        let mut supervision = None;
         let weights = match model.fixed_weights(self.precision) {
             Some(weights) => weights,
             None => {
@@ -136,13 +139,16 @@ impl StepContext<'_> {
                 });
                 let palette = PaletteSteps::new(&model.backbone, self.allocator.widths());
                 let temperature = self.config.train.gate_temperature;
-                model.planned_weights(
-                    model.log_scores(users),
-                    &palette,
-                    self.allocator,
-                    budget,
-                    temperature,
-                )?
+                let mut scores = model.log_scores(users);
+                if self.precision.is_personal() && self.config.train.personal.centred {
+                    // What all users of the batch share teaches nothing: static scores have that already.
+                    scores = scores.clone() - scores.mean_dim(0) + model.log_scores(None);
+                }
+                supervision = self.sensitivities.map(|(weight, sensitivities)| {
+                    let deviations = scores.clone() - model.log_scores(None).detach();
+                    self.distance(deviations, sensitivities, examples) * weight
+                });
+                model.planned_weights(scores, &palette, self.allocator, budget, temperature)?
             }
         };
         let inputs: Vec<&[u32]> = examples.iter().map(|e| e.inputs).collect();
@@ -178,7 +184,11 @@ impl StepContext<'_> {
         });
         let seeds = [step_seed, seed];
         let loss = self.loss(counted(hidden), model.backbone.items().val(), targets, taught.as_ref(), seeds);
-        let gradients = (loss.surrogate / positions as f32).backward();
+        let surrogate = match supervision {
+            Some(distance) => loss.surrogate + distance,
+            None => loss.surrogate,
+        };
+        let gradients = (surrogate / positions as f32).backward();
         let sum = f64::from(to_host(loss.sum)[0]);
         Ok((sum, GradientsParams::from_grads(gradients, &model)))
     }
@@ -229,6 +239,23 @@ impl StepContext<'_> {
                 bce(hidden, items, tensor(targets), tensor(negatives))
             }
         }
+    }
+
+    /// Squared distance of `deviations` [examples, channels] from the users' `sensitivities`, mean over channels, summed
+    /// over the positions that count. Users without sensitivities take no part.
+    fn distance(&self, deviations: Tensor<2>, sensitivities: &[Vec<f32>], examples: &[Example]) -> Tensor<1> {
+        let [count, channels] = deviations.dims();
+        let device = deviations.device();
+        let (mut targets, mut weights) = (Vec::with_capacity(count * channels), Vec::with_capacity(count));
+        for example in examples {
+            let of_user = &sensitivities[example.user];
+            let known = !of_user.is_empty();
+            targets.extend((0..channels).map(|c| of_user.get(c).copied().unwrap_or_default()));
+            let positions = example.targets.len() - example.first_target;
+            weights.push(if known { positions as f32 / channels as f32 } else { 0.0 });
+        }
+        let targets = floats(targets, [count, channels], &device);
+        ((deviations - targets).square() * floats(weights, [count, 1], &device)).sum()
     }
 
     /// What the profile sees, with a share of the items left out at random but never all.
