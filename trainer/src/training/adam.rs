@@ -4,7 +4,7 @@
 //! Moments are kept by parameter name, so that a checkpoint holds them beside the weights in one file.
 
 use crate::tensor::{Backend, Device, Tensor};
-use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
 use std::collections::BTreeMap;
@@ -56,57 +56,125 @@ impl Adam {
         clip: f32,
     ) -> M {
         self.steps += 1;
-        let mut sums = Sums { shards, gradients: BTreeMap::new(), square: None };
+        let mut sums = Sums { shards, gradients: BTreeMap::new() };
         module.visit(&mut sums);
-        let Sums { gradients, square, .. } = sums;
-        let Some(square) = square else { return module };
-        let scale = ((square.sqrt() + 1e-6).recip() * clip).clamp_max(1.0);
         let t = self.steps as i32;
-        let rate = learning_rate as f32 * (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t));
         let bias2 = (1.0 - BETA2.powi(t)).sqrt();
-        let kept = 1.0 - learning_rate as f32 * self.weight_decay;
-        module.map(&mut Update {
-            adam: self,
-            gradients,
-            scale,
-            rate,
-            kept,
+        let rule = Rule {
+            rate: learning_rate as f32 * bias2 / (1.0 - BETA1.powi(t)),
+            kept: 1.0 - learning_rate as f32 * self.weight_decay,
             epsilon: EPSILON * bias2,
-            path: Vec::new(),
-        })
+        };
+        let scale = Scale::of(&mut sums.gradients, clip);
+        let gradients = sums.gradients;
+        module.map(&mut Update { adam: self, gradients, scale, rule, path: Vec::new() })
+    }
+}
+
+/// A flat gradient: on the host, where the CPU can take it apart without copying, or on its device.
+enum Gradient {
+    Host(TensorData),
+    Device(Tensor<1>),
+}
+
+impl Gradient {
+    fn new(gradient: Tensor<1>) -> Self {
+        match gradient.device() {
+            Device::Flex(_) => Self::Host(gradient.into_data()),
+            _ => Self::Device(gradient),
+        }
     }
 }
 
 /// Adds the shards' gradients, by parameter id.
 struct Sums<'a> {
     shards: &'a mut [GradientsParams],
-    gradients: BTreeMap<burn::module::ParamId, Tensor<1>>,
-    square: Option<Tensor<1>>,
+    gradients: BTreeMap<ParamId, Gradient>,
 }
 
 impl ModuleVisitor<Backend> for Sums<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let parts = self.shards.iter_mut().filter_map(|s| s.remove::<Backend, D>(param.id));
         if let Some(gradient) = parts.reduce(|a, b| a + b) {
-            let flat = gradient.reshape([-1]);
-            let square = flat.clone().square().sum();
-            self.square = Some(match self.square.take() {
-                Some(sum) => sum + square,
-                None => square,
-            });
-            self.gradients.insert(param.id, flat);
+            self.gradients.insert(param.id, Gradient::new(gradient.reshape([-1])));
         }
     }
 }
 
-struct Update<'a> {
-    adam: &'a mut Adam,
-    gradients: BTreeMap<burn::module::ParamId, Tensor<1>>,
-    scale: Tensor<1>,
+/// What clipping multiplies every gradient with; it stays where the gradients are, so that no GPU is waited for.
+#[derive(Clone)]
+enum Scale {
+    Host(f32),
+    Device(Tensor<1>),
+}
+
+impl Scale {
+    /// For gradients that are all in one place.
+    fn of(gradients: &mut BTreeMap<ParamId, Gradient>, clip: f32) -> Self {
+        let (mut host, mut device) = (0.0, None);
+        for gradient in gradients.values_mut() {
+            match gradient {
+                Gradient::Host(data) => {
+                    host += values(data).iter().map(|&g| f64::from(g).powi(2)).sum::<f64>()
+                }
+                Gradient::Device(gradient) => {
+                    let square = gradient.clone().square().sum();
+                    device = Some(device.map_or(square.clone(), |sum: Tensor<1>| sum + square));
+                }
+            }
+        }
+        match device {
+            Some(square) => Self::Device(((square.sqrt() + 1e-6).recip() * clip).clamp_max(1.0)),
+            None => Self::Host((clip / (host.sqrt() as f32 + 1e-6)).min(1.0)),
+        }
+    }
+}
+
+/// The numbers of one step.
+#[derive(Clone, Copy)]
+struct Rule {
     rate: f32,
-    /// Of a matrix.
+    /// Share of a matrix that decay leaves.
     kept: f32,
     epsilon: f32,
+}
+
+impl Rule {
+    /// In one pass: a large table is read and written once, with nothing allocated.
+    fn on_host(self, gradient: &[f32], scale: f32, [first, second, weights]: [&mut [f32]; 3]) {
+        let moments = first.iter_mut().zip(second);
+        for ((g, (m, v)), w) in gradient.iter().zip(moments).zip(weights) {
+            let g = g * scale;
+            *m = *m * BETA1 + g * (1.0 - BETA1);
+            *v = *v * BETA2 + g * g * (1.0 - BETA2);
+            *w = *w * self.kept - *m / (v.sqrt() + self.epsilon) * self.rate;
+        }
+    }
+
+    /// The same, operation by operation.
+    fn on_device(
+        self,
+        gradient: Tensor<1>,
+        scale: Tensor<1>,
+        [first, second, weights]: [Tensor<1>; 3],
+    ) -> [Tensor<1>; 3] {
+        let gradient = gradient * scale;
+        let first = first * BETA1 + gradient.clone() * (1.0 - BETA1);
+        let second = second * BETA2 + gradient.square() * (1.0 - BETA2);
+        let update = first.clone() / (second.clone().sqrt() + self.epsilon) * self.rate;
+        [first, second, weights * self.kept - update]
+    }
+}
+
+fn values(data: &mut TensorData) -> &mut [f32] {
+    data.as_mut_slice().expect("float tensors hold f32")
+}
+
+struct Update<'a> {
+    adam: &'a mut Adam,
+    gradients: BTreeMap<ParamId, Gradient>,
+    scale: Scale,
+    rule: Rule,
     path: Vec<String>,
 }
 
@@ -124,21 +192,27 @@ impl ModuleMapper<Backend> for Update<'_> {
         let Some(gradient) = self.gradients.remove(&id) else {
             return Param::from_mapped_value(id, tensor, mapper);
         };
-        let gradient = gradient * self.scale.clone();
-        let moments = self
+        let rule = if D > 1 { self.rule } else { Rule { kept: 1.0, ..self.rule } };
+        let name = self.path.join(".");
+        let (shape, weights) = (tensor.dims(), tensor.inner().reshape([-1]));
+        let device = weights.device();
+        let Moments { first, second } = self
             .adam
             .moments
-            .remove(&self.path.join("."))
-            .unwrap_or_else(|| Moments { first: gradient.zeros_like(), second: gradient.zeros_like() });
-        let first = moments.first * BETA1 + gradient.clone() * (1.0 - BETA1);
-        let second = moments.second * BETA2 + gradient.square() * (1.0 - BETA2);
-        let update = first.clone() / (second.clone().sqrt() + self.epsilon) * self.rate;
-        let shape = tensor.dims();
-        let old = tensor.inner();
-        let old = if D > 1 && self.kept < 1.0 { old * self.kept } else { old };
-        let new = old - update.reshape(shape);
-        self.adam.moments.insert(self.path.join("."), Moments { first, second });
-        Param::from_mapped_value(id, Tensor::from_inner(new).require_grad(), mapper)
+            .remove(&name)
+            .unwrap_or_else(|| Moments { first: weights.zeros_like(), second: weights.zeros_like() });
+        let state = [first, second, weights];
+        let [first, second, weights] = match (gradient, self.scale.clone()) {
+            (Gradient::Host(mut gradient), Scale::Host(scale)) => {
+                let mut state = state.map(Tensor::into_data);
+                rule.on_host(values(&mut gradient), scale, state.each_mut().map(values));
+                state.map(|data| Tensor::from_data(data, &device))
+            }
+            (Gradient::Device(gradient), Scale::Device(scale)) => rule.on_device(gradient, scale, state),
+            _ => unreachable!("gradients are all in one place"),
+        };
+        self.adam.moments.insert(name, Moments { first, second });
+        Param::from_mapped_value(id, Tensor::from_inner(weights.reshape(shape)).require_grad(), mapper)
     }
 }
 
@@ -206,6 +280,21 @@ mod tests {
         let mut adam = Adam { weight_decay: 0.5, ..Adam::default() };
         let pair = adam.step(pair, &mut gradients, 0.1, 1.0);
         assert_eq!([to_host(pair.vector.val()), to_host(pair.matrix.val())], [[2.0], [2.0 * 0.95]]);
+    }
+
+    /// One pass on the host and operation by operation are the same to the last bit.
+    #[test]
+    fn host_and_device_agree() {
+        let device = Device::Flex(Default::default());
+        let wave = |f: f32| (0..50).map(|i| (i as f32 * f).sin()).collect::<Vec<_>>();
+        let rule = Rule { rate: 0.01, kept: 0.99, epsilon: 1e-8 };
+        let (gradient, state) =
+            (wave(0.7), [wave(0.3), wave(0.5).iter().map(|x| x.abs()).collect(), wave(1.1)]);
+        let mut host = state.clone();
+        rule.on_host(&gradient, 0.5, host.each_mut().map(Vec::as_mut_slice));
+        let tensor = |data: Vec<f32>| floats(data, [50], &device);
+        let scale = floats(vec![0.5], [1], &device);
+        assert_eq!(host, rule.on_device(tensor(gradient), scale, state.map(tensor)).map(to_host));
     }
 
     #[test]
