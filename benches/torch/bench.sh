@@ -11,8 +11,8 @@ if [ ! -x "$VENV/bin/python" ]; then
     python3 -m venv "$VENV"
     "$VENV/bin/pip" install --quiet torch numpy safetensors
 fi
-cargo build --quiet --manifest-path "$root/Cargo.toml" --package chord-trainer --example bench_step --profile "$PROFILE"
+cargo build --quiet --manifest-path "$root/Cargo.toml" --package chord-trainer --example bench --profile "$PROFILE"
 target=$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps |
     "$VENV/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
 [ "$PROFILE" = dev ] && folder=debug || folder=$PROFILE
-exec "$VENV/bin/python" -B "$here/bench.py" --binary "$target/$folder/examples/bench_step" "$@"
+exec "$VENV/bin/python" -B "$here/bench.py" --binary "$target/$folder/examples/bench" "$@"

@@ -1,4 +1,4 @@
-"""CHORD's static and personal stages over the SASRec of interop/sasrec.py (docs/method.md), as plain PyTorch."""
+"""CHORD's static and personal stages over SASRec or Caser (docs/method.md), as plain PyTorch."""
 
 import math
 
@@ -39,20 +39,31 @@ def palette_steps(weight, log_range):
     return torch.stack([b - a for a, b in zip(values, values[1:])])
 
 
+def quantise_activations(backbone):
+    """Makes the inputs of the quantised layers int8 and lets these take a matrix for each user; their names."""
+    if hasattr(backbone, "blocks"):
+        names = [f"blocks.{b}.{name}" for b in range(len(backbone.blocks)) for name in LAYERS]
+        after = [norm for block in backbone.blocks for norm in [block.norm1, block.norm2]]
+        before = [layer for block in backbone.blocks for layer in [block.output, block.contract]]
+    else:
+        names = [f"horizontal.{h}" for h in range(len(backbone.horizontal))] + ["vertical", "dense", "output"]
+        after, before = [backbone.rows], [backbone.dense, backbone.output]
+    for module in after:
+        module.register_forward_hook(lambda _module, _inputs, output: int8(output))
+    for module in before:
+        module.register_forward_pre_hook(lambda _module, inputs: int8(inputs[0]))
+    for name in names:
+        backbone.get_submodule(name).__class__ = Linear
+    return names
+
+
 class Chord(nn.Module):
     """The backbone under learned plans: one for all users, or one for each."""
 
     def __init__(self, backbone, dim, personal, features=32, hidden=48, rank=2, dropout=0.2):
         super().__init__()
         self.backbone, self.personal, self.rank = backbone, personal, rank
-        for block in backbone.blocks:
-            for norm in [block.norm1, block.norm2]:
-                norm.register_forward_hook(lambda _module, _inputs, output: int8(output))
-            for name in LAYERS:
-                getattr(block, name).__class__ = Linear
-            for layer in [block.output, block.contract]:
-                layer.register_forward_pre_hook(lambda _module, inputs: int8(inputs[0]))
-        self.names = [f"blocks.{b}.{name}.weight" for b in range(len(backbone.blocks)) for name in LAYERS]
+        self.names = [f"{name}.weight" for name in quantise_activations(backbone)]
         weights = [backbone.get_parameter(name) for name in self.names]
         self.outputs = [len(w) for w in weights]
         channels = sum(self.outputs)

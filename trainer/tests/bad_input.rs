@@ -74,20 +74,26 @@ fn a_budget_beyond_the_widest_channels_is_refused() {
     }
 }
 
-/// A file size limit stands for a full disk: the same write fails, with EFBIG instead of ENOSPC.
+/// Runs a command that can write files of `blocks` of 512 bytes (1024 in some shells). The limit stands for a full disk:
+/// the same write fails, with EFBIG instead of ENOSPC.
+#[cfg(unix)]
+fn with_small_disk(desk: &Desk, args: &[&str], blocks: usize) -> std::process::Output {
+    use std::os::unix::process::CommandExt;
+    let command = desk.command(args);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""), "sh"]).arg0("sh");
+    limited.arg(command.get_program()).args(command.get_args()).current_dir(desk.path("."));
+    limited.output().unwrap()
+}
+
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_no_part_of_a_checkpoint_and_the_run_goes_on_later() {
-    use std::os::unix::process::CommandExt;
     let desk = Desk::new();
     desk.ok(&desk.train_args("whole", &["train.fp32.epochs=2"]));
 
-    let train = desk.command(&desk.train_args("run", &["train.fp32.epochs=2"]));
-    // `ulimit` counts 512 or 1024 bytes: enough for the config and the log, too little for a checkpoint.
-    let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"]).arg0("sh");
-    limited.arg(train.get_program()).args(train.get_args()).current_dir(desk.path("."));
-    let output = limited.output().unwrap();
+    // Enough for the config and the log, too little for a checkpoint.
+    let output = with_small_disk(&desk, &desk.train_args("run", &["train.fp32.epochs=2"]), 8);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("run/checkpoints/fp32.latest.safetensors: File too large"), "{said}");
@@ -99,6 +105,41 @@ fn a_full_disk_leaves_no_part_of_a_checkpoint_and_the_run_goes_on_later() {
             |run: &str| fs::read(desk.path(&format!("{run}/checkpoints/{stage}.safetensors"))).unwrap();
         assert!(read("whole") == read("run"), "stage {stage} differs");
     }
+}
+
+/// A disk that fills up later costs nothing but the steps since the checkpoint before.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_from_it() {
+    let desk = Desk::new();
+    let (latest, checkpoints) =
+        (desk.path("run/checkpoints/fp32.latest.safetensors"), desk.path("run/checkpoints"));
+    let train_until = |args: &[&str], there: &dyn Fn() -> bool| {
+        let mut child = desk.command(args).spawn().unwrap();
+        while !there() {
+            assert!(child.try_wait().unwrap().is_none(), "ended too early");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    let args = desk.train_args("run", &["train.fp32.epochs=2000", "train.evaluate_every=2000"]);
+    train_until(&args, &|| latest.exists());
+    let before = fs::read(&latest).unwrap();
+    let files = || fs::read_dir(&checkpoints).unwrap().count();
+    let files_before = files();
+
+    let resume = ["train", "--run", "run", "--resume", "--device", "cpu"];
+    let output = with_small_disk(&desk, &resume, before.len() / 2048);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("run/checkpoints/fp32.latest.safetensors: File too large"), "{said}");
+    assert!(fs::read(&latest).unwrap() == before, "the checkpoint before was touched");
+    assert_eq!(files(), files_before, "part of a checkpoint stayed");
+
+    train_until(&resume, &|| fs::read(&latest).unwrap() != before);
+    let log = fs::read_to_string(desk.path("run/log.txt")).unwrap();
+    assert!(log.matches("fp32: going on from epoch").count() >= 2, "{log}");
 }
 
 /// A checkpoint that was damaged or put in another's place stops the run instead of starting it anew.

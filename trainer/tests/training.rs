@@ -85,6 +85,13 @@ fn an_early_end_is_the_same_after_a_kill() {
     let entropies: Vec<f64> =
         all.iter().map(|e| e["validation"]["cross_entropy"].as_f64().unwrap()).collect();
     assert!(all.len() < 400, "never stopped: {entropies:?}");
+    for epoch in &all {
+        let share = epoch["assembly_share"].as_f64().unwrap();
+        assert!(share > 0.0 && share < 1.0, "batches are made in a part of the time: {epoch}");
+        let memory = ["resident", "peak"].map(|name| epoch["memory"][name].as_u64());
+        assert!(memory[0] <= memory[1], "{epoch}");
+        assert_eq!(memory[0].is_some_and(|bytes| bytes > 1 << 20), cfg!(target_os = "linux"), "{epoch}");
+    }
     let best = entropies.iter().copied().fold(f64::INFINITY, f64::min);
     let last_best = entropies.iter().position(|&figure| figure == best).unwrap();
     assert_eq!(last_best + 1 + 2, all.len(), "{entropies:?}");

@@ -110,7 +110,7 @@ impl Layer {
             return LayerWeights::Shared(AtWidth { weight, bias });
         }
         let steps = [&self.narrowest].into_iter().chain(&self.steps).map(|s| s.weight.clone()).collect();
-        LayerWeights::PerUser { steps, gates, bias: bias.expand([batch, self.outputs]) }
+        LayerWeights::PerUser { steps, gates, bias }
     }
 }
 
@@ -156,7 +156,11 @@ mod tests {
                     |step| floats(vec![f32::from(code > step); users * channels], [users, channels], &device);
                 (0..3).map(gate).collect()
             };
-            let x = floats((0..3 * 2 * 24).map(|i| (i as f32 * 0.7).cos()).collect(), [3, 2, 24], &device);
+            // Few tokens mix outputs, more of them weights.
+            let x = |tokens: usize| {
+                let values = (0..3 * tokens * 24).map(|i| (i as f32 * 0.7).cos()).collect();
+                floats(values, [3, tokens, 24], &device)
+            };
             let layers = backbone.layers();
             for (((one, three), same), layer) in palette
                 .select(&gates(1))
@@ -165,10 +169,12 @@ mod tests {
                 .zip(uniform(&backbone, bits))
                 .zip(layers)
             {
-                let x = x.clone().slice_dim(2, 0..layer.inputs());
-                let same = to_host(layer.forward(x.clone(), &same));
-                for other in [to_host(layer.forward(x.clone(), one)), to_host(layer.forward(x, &three))] {
-                    same.iter().zip(other).for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{a} {b}"));
+                for tokens in [2, 7] {
+                    let x = x(tokens).slice_dim(2, 0..layer.inputs());
+                    let same = to_host(layer.forward(x.clone(), &same));
+                    for other in [to_host(layer.forward(x.clone(), one)), to_host(layer.forward(x, &three))] {
+                        same.iter().zip(other).for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{a} {b}"));
+                    }
                 }
             }
         }

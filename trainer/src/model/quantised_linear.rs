@@ -58,7 +58,7 @@ pub enum LayerWeights {
         steps: Vec<Tensor<2>>,
         /// [batch, outputs] for each step.
         gates: Vec<Tensor<2>>,
-        /// [batch, outputs].
+        /// [batch, outputs]; [1, outputs] where all users share it.
         bias: Tensor<2>,
     },
 }
@@ -169,7 +169,7 @@ impl Linear {
                 y.reshape([batch, tokens, self.outputs()]) + bias.clone().unsqueeze_dim(1)
             }
             LayerWeights::PerUser { steps, gates, bias } => {
-                let y = if tokens <= MIX_OUTPUTS * inputs {
+                let y = if tokens <= MIX_OUTPUTS {
                     mix_outputs(x, steps, gates)
                 } else {
                     x.matmul(mix_weights(steps, gates).swap_dims(1, 2))
@@ -180,9 +180,10 @@ impl Linear {
     }
 }
 
-/// Up to this many tokens for each input, mixing the products of all widths (work per token) costs less than making
-/// every user's matrix (work per input): a matrix is used once for each token.
-const MIX_OUTPUTS: usize = 2;
+/// Up to this many tokens, mixing the products of all widths (work per token) costs less than making every user's matrix
+/// first. More of them pay for the matrix, which needs no gates broadcast over tokens: on the CPU a walk element by
+/// element, forward and back.
+const MIX_OUTPUTS: usize = 4;
 
 /// Products with all steps at once, then each user's own mix: [batch, tokens, inputs] -> [batch, tokens, outputs].
 fn mix_outputs(x: Tensor<3>, steps: &[Tensor<2>], gates: &[Tensor<2>]) -> Tensor<3> {
@@ -198,10 +199,12 @@ fn mix_outputs(x: Tensor<3>, steps: &[Tensor<2>], gates: &[Tensor<2>]) -> Tensor
 
 /// Each user's own matrix, [batch, outputs, inputs].
 fn mix_weights(steps: &[Tensor<2>], gates: &[Tensor<2>]) -> Tensor<3> {
-    // One small product for each channel: [outputs, batch, steps] x [outputs, steps, inputs].
-    let gates: Tensor<3> = Tensor::stack(gates.to_vec(), 2);
-    let added: Tensor<3> = Tensor::stack(steps[1..].to_vec(), 1);
-    gates.swap_dims(0, 1).matmul(added).swap_dims(0, 1) + steps[0].clone().unsqueeze::<3>()
+    // One small product for each channel: [outputs, batch, 1 + steps] x [outputs, 1 + steps, inputs]. The narrowest
+    // width's gate is 1: as a term of the product it costs less than as a sum that is broadcast over the users.
+    let all_gates = [gates[0].ones_like()].into_iter().chain(gates.iter().cloned()).collect();
+    let gates: Tensor<3> = Tensor::stack(all_gates, 2);
+    let steps: Tensor<3> = Tensor::stack(steps.to_vec(), 1);
+    gates.swap_dims(0, 1).matmul(steps).swap_dims(0, 1)
 }
 
 #[cfg(test)]

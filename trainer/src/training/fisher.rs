@@ -78,7 +78,7 @@ fn of_windows(
         let example = [window.whole(context.data)];
         let positions = example[0].targets.len();
         let seeds = [mix(&[seed, index as u64]); 2];
-        let (_, mut gradients) = context.shard(&model, &example, positions, 0.0, seeds)?;
+        let (_, mut gradients, _) = context.shard(&model, &example, positions, 0.0, seeds)?;
         for (layer, sums) in model.backbone.layers().into_iter().zip(&mut information) {
             let Some(gradient) = gradients.remove::<Backend, 2>(layer.weight.id) else { continue };
             let means = to_host(gradient.square().mean_dim(1));

@@ -1,6 +1,7 @@
 //! Metrics of each epoch: as JSON lines, and as events for TensorBoard.
 
 use super::events::EventWriter;
+use super::process_memory::ProcessMemory;
 use super::stage::TrainingError;
 use crate::evaluation::Report;
 use serde::Serialize;
@@ -21,6 +22,10 @@ pub struct Record<'a> {
     pub learning_rate: f64,
     /// Of training, without validation.
     pub seconds: f64,
+    /// Share of `seconds` in which the host put batches together. The device waits no longer than that for its data.
+    pub assembly_share: f64,
+    /// After the epoch and its validation; nothing where the system does not tell.
+    pub memory: Option<ProcessMemory>,
     /// On the validation items, when this epoch was validated.
     pub validation: Option<Report>,
 }
@@ -32,7 +37,11 @@ impl Record<'_> {
             ("train/loss", self.loss),
             ("train/learning_rate", self.learning_rate),
             ("train/seconds_per_epoch", self.seconds),
+            ("train/assembly_share", self.assembly_share),
         ];
+        if let Some(memory) = &self.memory {
+            scalars.push(("train/resident_mib", memory.resident as f64 / f64::from(1 << 20)));
+        }
         if let Some(v) = &self.validation {
             scalars.extend([
                 ("validation/hr_5", v.hr5),

@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod loss;
 pub mod metrics_log;
 pub mod pipeline;
+pub mod process_memory;
 pub mod progress;
 mod shrinkage;
 pub mod stage;

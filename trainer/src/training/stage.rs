@@ -6,6 +6,7 @@ use super::checkpoint::{self, CheckpointError, Progress};
 use super::device_memory::within_memory;
 use super::fisher;
 use super::metrics_log::{MetricsLog, Record};
+use super::process_memory::ProcessMemory;
 use super::step::{StepContext, mix};
 use super::{interrupt, progress, shrinkage};
 use crate::allocator::{AllocationError, Allocator};
@@ -231,7 +232,9 @@ impl Stage<'_> {
             }
             let began = Instant::now();
             let first = progress.step;
-            for (step, batch) in epoch_batches(epoch).iter().enumerate().skip(first) {
+            let batches = epoch_batches(epoch);
+            let mut assembly = began.elapsed();
+            for (step, batch) in batches.iter().enumerate().skip(first) {
                 let number = epoch * steps_per_epoch + step;
                 let seed = mix(&[stream, 2, number as u64]);
                 let (next, loss) =
@@ -239,6 +242,7 @@ impl Stage<'_> {
                         |said| TrainingError::OutOfMemory { stage: name.clone(), batch: train.batch, said },
                     )??;
                 model = next;
+                assembly += loss.assembly;
                 if !loss.sum.is_finite() {
                     let loss = loss.sum / loss.positions as f64;
                     return Err(TrainingError::Diverged {
@@ -280,7 +284,16 @@ impl Stage<'_> {
             progress = Progress { epoch: epoch + 1, step: 0, loss_sum: 0.0, positions: 0, ..progress };
             checkpoint::save(&latest, &model, Some((&adam, &progress)))?;
             let learning_rate = rate((epoch + 1) * steps_per_epoch - 1);
-            let record = Record { stage: &name, epoch: epoch + 1, loss, learning_rate, seconds, validation };
+            let record = Record {
+                stage: &name,
+                epoch: epoch + 1,
+                loss,
+                learning_rate,
+                seconds,
+                assembly_share: assembly.as_secs_f64() / seconds,
+                memory: ProcessMemory::now(),
+                validation,
+            };
             log.append(&record)?;
             info!("{record}");
         }

@@ -23,6 +23,7 @@ use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use std::panic::resume_unwind;
+use std::time::{Duration, Instant};
 
 /// What stays the same over the steps of a stage.
 pub struct StepContext<'a> {
@@ -49,6 +50,9 @@ pub struct StepLoss {
     pub sum: f64,
     /// Positions that counted.
     pub positions: usize,
+    /// Time in which the batch was put together on the host, of the slowest shard. A device that has nothing else to
+    /// do waits for it.
+    pub assembly: Duration,
 }
 
 /// Mixes parts of a seed (SplitMix64, Steele et al. 2014), so that streams do not repeat each other.
@@ -74,6 +78,7 @@ impl StepContext<'_> {
         seed: u64,
         learning_rate: f64,
     ) -> Result<(Chord<Backend>, StepLoss), AllocationError> {
+        let began = Instant::now();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let budget = self.draw_budget(&mut rng);
         let personal = self.precision.is_personal();
@@ -84,6 +89,7 @@ impl StepContext<'_> {
         // Shards hold equal numbers of sequences; a small batch uses fewer of them.
         let shards: Vec<&[Example]> =
             examples.chunks(examples.len().div_ceil(self.config.train.shards)).collect();
+        let cut = began.elapsed();
         let run = |(index, shard): (usize, &&[Example])| {
             self.shard(&model, shard, positions, budget, [seed, mix(&[seed, index as u64])])
         };
@@ -98,13 +104,15 @@ impl StepContext<'_> {
         };
         let mut gradients = Vec::new();
         let mut sum = 0.0;
+        let mut slowest = Duration::ZERO;
         for result in results {
-            let (loss, gradient) = result?;
+            let (loss, gradient, assembly) = result?;
             sum += loss;
             gradients.push(gradient);
+            slowest = slowest.max(assembly);
         }
         let model = adam.step(model, &mut gradients, learning_rate, self.config.train.clip);
-        Ok((model, StepLoss { sum, positions }))
+        Ok((model, StepLoss { sum, positions, assembly: cut + slowest }))
     }
 
     fn draw_budget(&self, rng: &mut impl Rng) -> f32 {
@@ -114,7 +122,8 @@ impl StepContext<'_> {
         if fixed { b.default } else { drawn }
     }
 
-    /// Loss and gradients of some sequences; the gradients are of the mean over the whole step's positions.
+    /// Loss, gradients and time of assembly of some sequences; the gradients are of the mean over the whole step's
+    /// positions.
     ///
     /// The first seed is the step's: shards share its negatives; the second is the shard's own.
     pub(super) fn shard(
@@ -124,7 +133,8 @@ impl StepContext<'_> {
         positions: usize,
         budget: f32,
         [step_seed, seed]: [u64; 2],
-    ) -> Result<(f64, GradientsParams), AllocationError> {
+    ) -> Result<(f64, GradientsParams, Duration), AllocationError> {
+        let mut assembly = Duration::ZERO;
         let mut dropout = Dropout::seeded(seed);
         // Leaves of this shard's own, so that each thread has its own graph. `fork` would hang a copy on every leaf
         // of the model for good: the graph's bookkeeping, and its time, would grow with every step.
@@ -134,7 +144,9 @@ impl StepContext<'_> {
             Some(weights) => weights,
             None => {
                 let users = self.precision.is_personal().then(|| {
+                    let began = Instant::now();
                     let histories = self.thinned_histories(examples, mix(&[seed, 1]));
+                    assembly += began.elapsed();
                     model.user_embeddings(&histories, &mut dropout, self.config.profile.dropout)
                 });
                 let palette = PaletteSteps::new(&model.backbone, self.allocator.widths());
@@ -151,8 +163,10 @@ impl StepContext<'_> {
                 model.planned_weights(scores, &palette, self.allocator, budget, temperature)?
             }
         };
+        let began = Instant::now();
         let inputs: Vec<&[u32]> = examples.iter().map(|e| e.inputs).collect();
         let sequences = Sequences::new(&inputs, self.device);
+        assembly += began.elapsed();
         let hidden = model.backbone.hidden(
             &sequences,
             &mut Pass {
@@ -163,6 +177,7 @@ impl StepContext<'_> {
             },
         );
         let tokens = hidden.dims()[1];
+        let began = Instant::now();
         let mut rows = Vec::new();
         let mut targets = Vec::new();
         for (b, example) in examples.iter().enumerate() {
@@ -173,6 +188,7 @@ impl StepContext<'_> {
             }
         }
         let n = rows.len();
+        assembly += began.elapsed();
         let counted = |hidden: Tensor<3>| {
             let [batch, tokens, dim] = hidden.dims();
             let rows = integers(rows.clone(), [n], &hidden.device());
@@ -190,7 +206,7 @@ impl StepContext<'_> {
         };
         let gradients = (surrogate / positions as f32).backward();
         let sum = f64::from(to_host(loss.sum)[0]);
-        Ok((sum, GradientsParams::from_grads(gradients, &model)))
+        Ok((sum, GradientsParams::from_grads(gradients, &model), assembly))
     }
 
     /// The configured loss of `hidden` [positions, dim] against target rows, mixed with what the teacher says.
