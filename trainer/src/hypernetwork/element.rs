@@ -13,6 +13,9 @@ use burn::prelude::Backend as BurnBackend;
 use burn::tensor::Distribution;
 use burn::tensor::activation::softplus;
 
+/// Bound on the outputs A(z).
+const LARGEST: f32 = 10.0;
+
 /// The factors A (from the user embedding) and B (one for each layer's inputs).
 #[derive(Module, Debug)]
 pub struct ElementImportance<B: BurnBackend> {
@@ -50,7 +53,9 @@ impl ElementImportance<Backend> {
         let means = Tensor::cat(means.collect(), 0).unsqueeze::<3>();
         let log_importance = |outputs: Tensor<2>| {
             let [batch, width] = outputs.dims();
-            let outputs = softplus(outputs.reshape([batch, width / self.rank, self.rank]), 1.0);
+            // Beyond these bounds softplus is 0 in f32, and its logarithm infinite, or a factor that means nothing more.
+            let outputs = outputs.reshape([batch, width / self.rank, self.rank]).clamp(-LARGEST, LARGEST);
+            let outputs = softplus(outputs, 1.0);
             (outputs * means.clone()).sum_dim(2).reshape([batch, width / self.rank]).log()
         };
         let neutral = self.outputs.bias.as_ref().expect("made with a bias").val().unsqueeze::<2>();

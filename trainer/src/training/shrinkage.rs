@@ -2,6 +2,7 @@
 
 use super::stage::{Stage, TrainingError};
 use crate::data::{Case, Split};
+use crate::evaluation::Report;
 use crate::evaluation::controls::mean_scores;
 use crate::evaluation::fine_tuning::sample;
 use crate::evaluation::temperature;
@@ -22,7 +23,7 @@ pub(super) fn centred(stage: &Stage, model: Chord<Backend>) -> Chord<Backend> {
     with_strength(stage, model, &mean, 1.0)
 }
 
-/// `model` with the strength of least cross-entropy, over up to 2048 validation users and the budgets of the tables.
+/// `model` with the strength that validates best (`train.choose_by`), over up to 2048 users and the budgets of the tables.
 ///
 /// # Errors
 /// If a logit is not finite.
@@ -35,19 +36,22 @@ pub(super) fn fit(stage: &Stage, model: Chord<Backend>) -> Result<Chord<Backend>
     }
     let engine = TrainerEngine::new(&model, config, stage.precision, 0.0);
     let mean = mean_scores(&engine.log_scores(&histories(&cases)));
+    let choose_by = config.train.choose_by;
     let mut best: Option<(f64, Chord<Backend>)> = None;
     for &strength in strengths {
         let shrunk = with_strength(stage, model.clone(), &mean, strength);
         let mut engine = TrainerEngine::new(&shrunk, config, stage.precision, 0.0);
-        let mut sum = 0.0;
+        let mut outcomes = Vec::new();
         for &budget in &config.budget.evaluate {
             engine = engine.at(budget);
-            sum += engine.evaluate(&cases)?.iter().map(|o| o.cross_entropy).sum::<f64>();
+            outcomes.extend(engine.evaluate(&cases)?);
         }
-        let cross_entropy = sum / (cases.len() * config.budget.evaluate.len()) as f64;
-        info!("{}: strength {strength}: validation CE {cross_entropy:.4}", stage.precision);
-        if best.as_ref().is_none_or(|(least, _)| cross_entropy < *least) {
-            best = Some((cross_entropy, shrunk));
+        let report = Report::of(&outcomes)?;
+        let (ndcg, cross_entropy) = (report.ndcg, report.cross_entropy);
+        info!("{}: strength {strength}: validation NDCG {ndcg:.4}  CE {cross_entropy:.4}", stage.precision);
+        let figure = choose_by.figure(&report);
+        if best.as_ref().is_none_or(|(so_far, _)| choose_by.better(figure, *so_far)) {
+            best = Some((figure, shrunk));
         }
     }
     Ok(best.map_or(model, |(_, shrunk)| shrunk))
