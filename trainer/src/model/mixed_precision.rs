@@ -132,7 +132,7 @@ mod tests {
             let own = l.per_width.as_ref().expect("switched on");
             let [widths, outputs] = own.bias.dims();
             let values = (0..widths * outputs).map(|i| (i as f32).sin() * 0.3).collect();
-            let values = floats(values, [widths, outputs], &device);
+            let values = floats(values, [widths, outputs], device);
             let own = PerWidth {
                 log_scale: own.log_scale.clone().map(|_| values.clone()),
                 bias: own.bias.clone().map(|_| values.clone()),
