@@ -8,9 +8,9 @@ mod scalar;
 
 use core::array::from_fn;
 
-use chord_plan::bundle::LayerView;
+use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::{Layer, LayerName};
-use chord_plan::numerics::step;
+use chord_plan::numerics::{self, step};
 
 #[cfg(chord_dsp)]
 pub use dsp::Dsp;
@@ -35,7 +35,7 @@ pub struct Tokens<'a> {
     pub scales: &'a [f32],
 }
 
-/// Quantised linear algebra (`docs/numerics.md`, section 3).
+/// Quantised linear algebra (`docs/numerics.md`, section 3), and the floating-point loops between the layers.
 pub trait Linear {
     /// Outputs of a layer for all rows of `tokens` to `out`, rows x outputs.
     ///
@@ -77,6 +77,31 @@ pub trait Linear {
     /// Integer dot product of a token with the levels of one row of a filter at 2, 4 or 8 bits; 0 at any other width.
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
         scalar::filter_row(token, codes, bits)
+    }
+
+    /// As [`numerics::quantise_token`].
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        numerics::quantise_token(x, out)
+    }
+
+    /// As [`numerics::layer_norm`].
+    fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
+        numerics::layer_norm(x, gamma, beta, epsilon, out);
+    }
+
+    /// As [`numerics::attend`].
+    #[expect(clippy::too_many_arguments, reason = "those of the function that it stands for")]
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        numerics::attend(query, keys, values, stride, scale, scores, out);
     }
 }
 

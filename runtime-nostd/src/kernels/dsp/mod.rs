@@ -4,11 +4,13 @@
 //! once per group of channels, and [`tile::tile`] multiplies them. Weights enter as unsigned `2 q`, which one mask
 //! takes out of a word of codes; `(2^b - 1) sum a` is subtracted at the start of a sum, once per row.
 
+mod attention;
 mod instructions;
 mod tile;
+mod token;
 mod widen;
 
-use chord_plan::bundle::LayerView;
+use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::Layer;
 use chord_plan::numerics::channel_output;
 
@@ -105,6 +107,27 @@ impl Linear for Dsp {
                 }
             }
         }
+    }
+
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        token::quantise(x, out)
+    }
+
+    fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
+        token::normalise(x, gamma, beta, epsilon, out);
+    }
+
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        attention::attention(query, keys, values, stride, scale, scores, out);
     }
 
     fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {

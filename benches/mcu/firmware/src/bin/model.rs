@@ -6,7 +6,7 @@
 use core::hint::black_box;
 
 use chord_kernel_bench::counted;
-use chord_plan::bundle::LayerView;
+use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::Layer;
 use chord_plan::{Bundle, Plan};
 use chord_runtime::kernels::{Linear, Native, Tokens};
@@ -72,6 +72,32 @@ impl Linear for Marked<'_> {
         counted(|| result = Native::default().filter_row(token, codes, bits));
         (self.0)(&"filters");
         result
+    }
+
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        let mut result = 0.0;
+        counted(|| result = Native::default().quantise(x, out));
+        (self.0)(&"quantise");
+        result
+    }
+
+    fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
+        counted(|| Native::default().layer_norm(x, gamma, beta, epsilon, out));
+        (self.0)(&"norm");
+    }
+
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        counted(|| Native::default().attend(query, keys, values, stride, scale, scores, out));
+        (self.0)(&"attention");
     }
 }
 
