@@ -5,7 +5,9 @@
 //! takes out of a word of codes; `(2^b - 1) sum a` is subtracted at the start of a sum, once per row.
 
 mod attention;
+mod dot;
 mod instructions;
+mod row;
 mod tile;
 mod token;
 mod widen;
@@ -14,14 +16,14 @@ use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::Layer;
 use chord_plan::numerics::channel_output;
 
-use self::instructions::{smlad, sxtb16, sxtb16_ror8};
+use self::row::WideRow;
 use self::tile::tile;
 use self::widen::{
     Row, four_channels, rows, twin_channels, unpack_eight_bits, unpack_four_bits, unpack_twin,
     unpack_two_bits,
 };
 use super::packed;
-use super::{Linear, ROW_PAIR_HEADER, Tokens, groups, numbers, pairs, scratch_words, step_and_bias, word};
+use super::{Linear, ROW_PAIR_HEADER, Tokens, groups, numbers, pairs, scratch_words, step_and_bias};
 use crate::Widths;
 use crate::span::span_mut;
 
@@ -42,8 +44,9 @@ impl Linear for Dsp {
         if let &[scale] = tokens.scales
             && tokens.codes.len() == inputs
             && out.len() == outputs
+            && let Some(row) = WideRow::new(tokens.codes, scale, scratch)
         {
-            return one_row(tokens.codes, scale, layer, widths, out);
+            return one_row(&row, scale, layer, widths, out);
         }
         let Some(mut pass) = Pass::new(tokens, inputs, outputs, scratch, out) else {
             return out.fill(f32::NAN);
@@ -74,6 +77,18 @@ impl Linear for Dsp {
         scratch: &mut [u32],
         out: &mut [f32],
     ) {
+        if let &[scale] = tokens.scales
+            && tokens.codes.len() == layer.inputs
+            && out.len() == layer.outputs
+            && let Some(row) = WideRow::new(tokens.codes, scale, scratch)
+        {
+            let (runs, constants) = packed::runs(layer.inputs, packed);
+            for &[channel, bias] in constants {
+                out.get_mut(channel as usize).into_iter().for_each(|y| *y = f32::from_bits(bias));
+            }
+            runs.into_iter().for_each(|run| row.multiply(run, out));
+            return;
+        }
         let Some(mut pass) = Pass::new(tokens, layer.inputs, layer.outputs, scratch, out) else {
             return out.fill(f32::NAN);
         };
@@ -131,21 +146,18 @@ impl Linear for Dsp {
     }
 
     fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
-        let [products, _] = two_dots(token, [codes; 2], [!0; 2]);
-        2 * products + sum(token)
+        dot::dot(token, codes)
     }
 }
 
-/// One row in place: nothing is worth widening for later, and one loop serves all widths, because a code cut to `b`
-/// bits is the stored byte without its low bits.
-fn one_row(token: &[i8], scale: f32, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
-    let sum = sum(token);
+/// One row in place: a code cut to `b` bits is the stored byte without its low bits.
+fn one_row(row: &WideRow<'_>, scale: f32, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
     let mut two = |channels: [(usize, u8); 2]| {
         let codes = channels.map(|(channel, _)| layer.codes(channel));
         let masks = channels.map(|(_, bits)| 0x0101_0101 * (0xff << (8 - bits) & 0xff));
-        let products = two_dots(token, codes, masks);
+        let (sum, products) = row.in_place(codes, masks);
         for ((channel, bits), products) in channels.into_iter().zip(products) {
-            let t = 2 * (products >> (8 - bits)) + sum;
+            let t = (products >> (8 - bits)) + sum;
             let [step, bias] = step_and_bias(layer, channel, bits);
             if let Some(y) = out.get_mut(channel) {
                 *y = channel_output(t, step, scale, bias);
@@ -169,34 +181,6 @@ fn one_row(token: &[i8], scale: f32, layer: &LayerView<'_>, widths: Widths<'_>, 
     for (channel, y) in out.iter_mut().enumerate().filter(|(channel, _)| widths.bits(*channel) == 0) {
         *y = layer.bias(channel, 0);
     }
-}
-
-/// `sum a`.
-fn sum(token: &[i8]) -> i32 {
-    token.iter().map(|&a| i32::from(a)).sum()
-}
-
-/// `sum a (k & mask)` of two channels.
-#[inline(never)]
-fn two_dots(token: &[i8], channels: [&[i8]; 2], masks: [u32; 2]) -> [i32; 2] {
-    let mut products = [0; 2];
-    let mut four = |a: u32, words: [u32; 2]| {
-        let (even, odd) = (sxtb16(a), sxtb16_ror8(a));
-        for ((products, word), mask) in products.iter_mut().zip(words).zip(masks) {
-            let word = word & mask;
-            *products = smlad(even, sxtb16(word), smlad(odd, sxtb16_ror8(word), *products));
-        }
-    };
-    let (fours, rest) = token.as_chunks::<4>();
-    let [x, y] = channels.map(|channel| channel.as_chunks::<4>().0);
-    for ((a, x), y) in fours.iter().zip(x).zip(y) {
-        let [a, x, y] = [a, x, y].map(|&codes| u32::from_le_bytes(bytemuck::cast(codes)));
-        four(a, [x, y]);
-    }
-    if !rest.is_empty() {
-        four(word(rest, 0), channels.map(|channel| word(channel, fours.len())));
-    }
-    products
 }
 
 /// A layer for two rows or more, or one that stands for two.

@@ -12,7 +12,7 @@ use crate::span::span;
 /// What the sums of a row are corrected with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
-    sum: i32,
+    pub(super) sum: i32,
 }
 
 impl Row {
@@ -36,7 +36,7 @@ impl Row {
     }
 
     /// What a low twin sum, doubled, lacks of the sum of levels.
-    fn twin_low(self) -> i32 {
+    pub(super) fn twin_low(self) -> i32 {
         -(1 << 14) - (self.sum & 1)
     }
 }
