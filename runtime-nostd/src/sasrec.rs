@@ -1,5 +1,7 @@
 //! The forward pass (`docs/numerics.md`, section 8).
 
+use core::array::from_fn;
+
 use chord_plan::Bundle;
 use chord_plan::bundle::Norm;
 use chord_plan::manifest::{LayerKind, SasRecShape};
@@ -152,6 +154,12 @@ fn tokens<'t>(codes: &'t [i8], scales: &'t [f32], width: usize, first: usize, co
     Tokens { codes: span(codes, first * width, count * width), scales: span(scales, first, count) }
 }
 
+/// Adds `y` to `x`, as much as both hold.
 fn add(x: &mut [f32], y: &[f32]) {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    let (x_eights, x_rest) = x.as_chunks_mut::<8>();
+    let (y_eights, y_rest) = y.as_chunks::<8>();
+    for (x, y) in x_eights.iter_mut().zip(y_eights) {
+        *x = from_fn(|i| x[i] + y[i]);
+    }
+    x_rest.iter_mut().zip(y_rest).for_each(|(x, y)| *x += y);
 }

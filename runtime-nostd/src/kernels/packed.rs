@@ -33,6 +33,34 @@ pub(super) const fn words(inputs: usize, outputs: usize) -> usize {
     HEADER + outputs.div_ceil(4) * (12 + 2 * pairs) + (12 + pairs) + (24 + pairs) + 6
 }
 
+/// Words that a layer takes for a plan.
+pub(super) fn words_of(inputs: usize, outputs: usize, widths: Widths<'_>) -> usize {
+    let [mut eights, mut fours, mut twos, mut zeros] = [0usize; 4];
+    for channel in 0..outputs {
+        *match widths.bits(channel) {
+            8 => &mut eights,
+            4 => &mut fours,
+            2 => &mut twos,
+            _ => &mut zeros,
+        } += 1;
+    }
+    let pairs = pairs(inputs);
+    let plain = eights.div_ceil(4) * (12 + 2 * pairs) + fours.div_ceil(4) * (12 + pairs);
+    HEADER + plain + twos.div_ceil(8) * (24 + pairs) + 2 * zeros
+}
+
+/// Words of channels that do not exist in the last groups of a layer, at most.
+pub(super) fn padding(inputs: usize, widths: &[u8]) -> usize {
+    let pairs = pairs(inputs);
+    let of_width = |&bits: &u8| match bits {
+        8 => 3 * 3 + 3 * pairs / 2,
+        4 => 3 * 3 + (3 * pairs).div_ceil(4),
+        2 => 7 * 3 + (7 * pairs).div_ceil(8),
+        _ => 0,
+    };
+    widths.iter().map(of_width).sum()
+}
+
 /// A group of channels of one width.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Group<'a> {
@@ -69,9 +97,9 @@ pub(super) fn parts(inputs: usize, packed: &[u32]) -> (impl Iterator<Item = Grou
     let (runs, zeros) = runs(inputs, packed);
     let groups = runs.into_iter().flat_map(|Run { bits, group: [group, weights], words }| {
         let groups = words.chunks_exact(group.max(1));
-        groups.filter_map(move |words| words.split_at_checked(group - weights)).map(move |(numbers, weights)| {
-            Group { bits, numbers, weights }
-        })
+        groups
+            .filter_map(move |words| words.split_at_checked(group - weights))
+            .map(move |(numbers, weights)| Group { bits, numbers, weights })
     });
     (groups, zeros)
 }

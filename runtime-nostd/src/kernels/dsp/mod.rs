@@ -23,9 +23,12 @@ use self::widen::{
     unpack_two_bits,
 };
 use super::packed;
-use super::{Linear, ROW_PAIR_HEADER, Tokens, groups, numbers, pairs, scratch_words, step_and_bias};
+use super::{
+    Linear, ROW_PAIR_HEADER, Tokens, groups, numbers, pairs, parts_after_first, row_pair_words,
+    scratch_words, step_and_bias,
+};
 use crate::Widths;
-use crate::span::span_mut;
+use crate::span::{copy, span_mut};
 
 /// The kernel for cores with Arm's DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -221,7 +224,8 @@ impl<'p> Pass<'p> {
             return None;
         }
         let (acts, weights) = scratch.split_at_mut_checked(scratch.len() - 4 * pairs(inputs))?;
-        let twin = rows(tokens, inputs, acts) <= Row::TWIN_LIMIT;
+        let largest = rows(tokens, inputs, acts);
+        let twin = largest <= Row::TWIN_LIMIT && parts_after_first(pairs(inputs)) <= Row::TWIN_PARTS;
         let (weights, _) = weights.as_chunks_mut();
         Some(Self { acts, weights, count, outputs, twin, started: None, out })
     }
@@ -234,18 +238,9 @@ impl<'p> Pass<'p> {
 
     /// All rows' outputs of the group whose weights are laid out.
     fn multiply(&mut self, start: Start, numbers: &[u32]) {
-        let pair_words = ROW_PAIR_HEADER + 2 * self.weights.len();
+        let pair_words = row_pair_words(self.weights.len());
         if self.started != Some(start) {
-            self.started = Some(start);
-            for pair in self.acts.chunks_exact_mut(pair_words.max(1)) {
-                let Some(header) = pair.first_chunk_mut() else { continue };
-                for (row, sum) in Row::two(header).into_iter().zip(header) {
-                    *sum = match start {
-                        Start::Plain(bits) => row.plain_start(bits),
-                        Start::Twin => row.twin_start(),
-                    };
-                }
-            }
+            self.start(start, pair_words);
         }
         let in_twos = self.count / 2;
         let Some((acts, last)) = self.acts.split_at_checked(in_twos * pair_words) else { return };
@@ -254,13 +249,21 @@ impl<'p> Pass<'p> {
         }
         if !last.is_empty() {
             // The last of an odd number of rows is there twice and goes to one place.
-            tile(
-                last,
-                self.weights,
-                numbers,
-                span_mut(self.out, (self.count - 1) * self.outputs, self.outputs),
-                0,
-            );
+            let out = span_mut(self.out, (self.count - 1) * self.outputs, self.outputs);
+            tile(last, self.weights, numbers, out, 0);
+        }
+    }
+
+    #[inline(never)]
+    fn start(&mut self, start: Start, pair_words: usize) {
+        self.started = Some(start);
+        for pair in self.acts.chunks_exact_mut(pair_words.max(1)) {
+            let Some(header) = pair.first_chunk_mut::<ROW_PAIR_HEADER>() else { continue };
+            let starts = match start {
+                Start::Plain(bits) => Row::two(header).map(|row| row.plain_start(bits)),
+                Start::Twin => [header[8], header[9]],
+            };
+            copy(&starts, header);
         }
     }
 }

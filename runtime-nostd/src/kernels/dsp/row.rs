@@ -551,7 +551,12 @@ struct Masks {
 
 /// Sums of two channels, the first in the low half of the result.
 #[unsafe(naked)]
-unsafe extern "C" fn two_channels(_acts: *const u32, _a: *const i8, _b: *const i8, _masks: *const Masks) -> u64 {
+unsafe extern "C" fn two_channels(
+    _acts: *const u32,
+    _a: *const i8,
+    _b: *const i8,
+    _masks: *const Masks,
+) -> u64 {
     naked_asm!(
         concat!(".cpu ", env!("CHORD_DSP_CORE")),
         "push {{r4-r11, lr}}",

@@ -120,7 +120,9 @@ pub(super) fn normalise(x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon:
         return layer_norm(x, gamma, beta, epsilon, out);
     };
     let length = x.len();
-    if eights.is_empty() || !rest.is_empty() || [gamma.len(), beta.len(), out.len()] != [length; 3] {
+    // Not as arrays: that calls memcmp.
+    let fits = gamma.len() == length && beta.len() == length && out.len() == length;
+    if eights.is_empty() || !rest.is_empty() || !fits {
         return layer_norm(x, gamma.iter().copied(), beta.iter().copied(), epsilon, out);
     }
     let n = length as f32;

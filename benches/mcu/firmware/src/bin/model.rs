@@ -116,7 +116,7 @@ fn main() -> ! {
                 if model == "caser" && rows_at_once != ROWS[0] {
                     continue;
                 }
-                let options = Options { rows_at_once, holding, ..Options::default() };
+                let options = Options { rows_at_once, holding, max_budget: Some(3000), ..Options::default() };
                 let bytes = Requirements::of(&bundle, &options).arena_bytes;
                 let name = |part: &dyn core::fmt::Display| {
                     hprintln!("{} {} {} {} {}", model, held, rows_at_once, bytes, part);
