@@ -1,7 +1,5 @@
 //! The forward pass (`docs/numerics.md`, section 8).
 
-use core::array::from_fn;
-
 use chord_plan::Bundle;
 use chord_plan::bundle::Norm;
 use chord_plan::manifest::{LayerKind, SasRecShape};
@@ -98,7 +96,7 @@ impl<K: Linear> Forward<'_, K> {
         let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
         self.layer(block, LayerKind::Output, input, buffers.scratch, output);
-        add(residual, output);
+        self.kernel.add(residual, output);
 
         self.normalise(Norm::FeedForward(block), first, end, buffers);
         self.quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
@@ -111,7 +109,7 @@ impl<K: Linear> Forward<'_, K> {
         let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, inner, 0, count);
         self.layer(block, LayerKind::Contract, input, buffers.scratch, output);
-        add(span_mut(buffers.residual, first * dim, count * dim), output);
+        self.kernel.add(span_mut(buffers.residual, first * dim, count * dim), output);
     }
 
     /// Attention of one token, head by head, over as many keys as there are scores.
@@ -152,14 +150,4 @@ impl<K: Linear> Forward<'_, K> {
 /// Rows `first..first + count` of quantised tokens.
 fn tokens<'t>(codes: &'t [i8], scales: &'t [f32], width: usize, first: usize, count: usize) -> Tokens<'t> {
     Tokens { codes: span(codes, first * width, count * width), scales: span(scales, first, count) }
-}
-
-/// Adds `y` to `x`, as much as both hold.
-fn add(x: &mut [f32], y: &[f32]) {
-    let (x_eights, x_rest) = x.as_chunks_mut::<8>();
-    let (y_eights, y_rest) = y.as_chunks::<8>();
-    for (x, y) in x_eights.iter_mut().zip(y_eights) {
-        *x = from_fn(|i| x[i] + y[i]);
-    }
-    x_rest.iter_mut().zip(y_rest).for_each(|(x, y)| *x += y);
 }

@@ -85,6 +85,11 @@ pub trait Linear {
         numerics::quantise_token(x, out)
     }
 
+    /// Adds `y` to `x`, as much as both hold.
+    fn add(&self, x: &mut [f32], y: &[f32]) {
+        x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    }
+
     /// As [`numerics::layer_norm`].
     fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
         numerics::layer_norm(x, gamma, beta, epsilon, out);

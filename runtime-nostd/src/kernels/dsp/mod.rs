@@ -131,6 +131,10 @@ impl Linear for Dsp {
         token::quantise(x, out)
     }
 
+    fn add(&self, x: &mut [f32], y: &[f32]) {
+        token::add(x, y);
+    }
+
     fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
         token::normalise(x, gamma, beta, epsilon, out);
     }
@@ -232,8 +236,11 @@ impl<'p> Pass<'p> {
 
     /// All rows' outputs of a channel without weights.
     fn constant(&mut self, channel: usize, bias: f32) {
-        let column = self.out.iter_mut().skip(channel).step_by(self.outputs.max(1));
-        column.for_each(|y| *y = bias);
+        let mut place = channel;
+        while let Some(y) = self.out.get_mut(place) {
+            *y = bias;
+            place += self.outputs.max(1);
+        }
     }
 
     /// All rows' outputs of the group whose weights are laid out.

@@ -113,6 +113,40 @@ unsafe extern "C" fn run_codes(_x: *const [f32; 8], _eights: usize, _codes: *mut
     )
 }
 
+/// Adds `y` to `x`, as much as both hold.
+pub(super) fn add(x: &mut [f32], y: &[f32]) {
+    let (x_eights, y_eights) = (x.as_chunks_mut::<8>().0, y.as_chunks::<8>().0);
+    let eights = x_eights.len().min(y_eights.len());
+    if eights > 0 {
+        // SAFETY: reads that many eights of both and writes those of `x`.
+        unsafe { run_add(x_eights.as_mut_ptr(), y_eights.as_ptr(), eights) };
+    }
+    x.iter_mut().zip(y).skip(8 * eights).for_each(|(x, y)| *x += y);
+}
+
+// Registers: s0-s7 and s8-s15 numbers.
+#[unsafe(naked)]
+unsafe extern "C" fn run_add(_x: *mut [f32; 8], _y: *const [f32; 8], _eights: usize) {
+    naked_asm!(
+        concat!(".cpu ", env!("CHORD_DSP_CORE")),
+        "2:",
+        "vldm r0, {{s0-s7}}",
+        "vldmia r1!, {{s8-s15}}",
+        "vadd.f32 s0, s0, s8",
+        "vadd.f32 s1, s1, s9",
+        "vadd.f32 s2, s2, s10",
+        "vadd.f32 s3, s3, s11",
+        "vadd.f32 s4, s4, s12",
+        "vadd.f32 s5, s5, s13",
+        "vadd.f32 s6, s6, s14",
+        "vadd.f32 s7, s7, s15",
+        "vstmia r0!, {{s0-s7}}",
+        "subs r2, #1",
+        "bne 2b",
+        "bx lr",
+    )
+}
+
 /// As [`layer_norm`].
 pub(super) fn normalise(x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
     let (eights, rest) = x.as_chunks::<8>();

@@ -73,36 +73,40 @@ pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> u32 {
         else {
             continue;
         };
-        let mut sums = [0; 2];
-        let mut lows = [0; 2];
-        for part in 0..=after_first {
-            let fours = if part == 0 { first_fours } else { BLOCK / 2 };
-            let starts = if part == 0 { None } else { body.split_off_mut(..2) };
-            let Some(out) = body.split_off_mut(..4 * fours) else { break };
-            let (a_part, b_part) = (span(a, 0, a.len().min(4 * fours)), span(b, 0, b.len().min(4 * fours)));
-            let [a_sums, b_sums] = two_rows(a_part, b_part, out);
-            a = a.get(4 * fours..).unwrap_or_default();
-            b = b.get(4 * fours..).unwrap_or_default();
-            let two = [a_sums, b_sums].map(|[sum, magnitude]| {
-                largest = largest.max(magnitude);
-                Row { sum: sum as i32 - 4 * 128 * fours as i32 }
-            });
-            let [first, second] = two.map(Row::twin_start);
-            match starts {
-                Some(starts) => copy(&[first, second], starts),
-                None => [*x, *y] = [first, second],
-            }
-            for ((row, sum), low) in two.iter().zip(&mut sums).zip(&mut lows) {
-                *sum += row.sum;
-                *low += row.twin_low();
-            }
+        let Some(out) = body.split_off_mut(..4 * first_fours) else { continue };
+        let two = part(&mut a, &mut b, out, &mut largest);
+        let [mut a_sum, mut b_sum] = two.map(|row| row.sum);
+        let [mut a_low, mut b_low] = two.map(Row::twin_low);
+        [*x, *y] = two.map(Row::twin_start);
+        for _ in 0..after_first {
+            let (Some(starts), Some(out)) = (body.split_off_mut(..2), body.split_off_mut(..2 * BLOCK)) else {
+                break;
+            };
+            let two = part(&mut a, &mut b, out, &mut largest);
+            copy(&two.map(Row::twin_start), starts);
+            let [a_row, b_row] = two;
+            a_sum += a_row.sum;
+            b_sum += b_row.sum;
+            a_low += a_row.twin_low();
+            b_low += b_row.twin_low();
         }
-        let [a_sum, b_sum] = sums;
-        let [a_low, b_low] = lows;
         let [first_scale, second_scale] = [first_scale, second_scale].map(f32::to_bits);
         *constants = [first_scale, second_scale, a_low as u32, a_sum as u32, b_low as u32, b_sum as u32];
     }
     largest
+}
+
+/// Widens a part of two rows, as long as `out`, and takes it off them. `largest` is the largest sum of magnitudes so far.
+#[inline(always)]
+fn part(a: &mut &[i8], b: &mut &[i8], out: &mut [u32], largest: &mut u32) -> [Row; 2] {
+    let inputs = out.len();
+    let sums = two_rows(a.get(..inputs).unwrap_or(a), b.get(..inputs).unwrap_or(b), out);
+    *a = a.get(inputs..).unwrap_or_default();
+    *b = b.get(inputs..).unwrap_or_default();
+    sums.map(|[sum, magnitude]| {
+        *largest = (*largest).max(magnitude);
+        Row { sum: sum as i32 - 128 * inputs as i32 }
+    })
 }
 
 /// Widens two rows; returns the sum of each one's codes plus 128, and the sum of its magnitudes.

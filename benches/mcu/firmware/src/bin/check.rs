@@ -163,6 +163,13 @@ fn check_tokens(random: &mut Random) -> usize {
                 same("norm", width, kind, *expected, *found);
             }
 
+            let (mut expected, mut found) = ([1.5; LONGEST], [1.5; LONGEST]);
+            Scalar.add(&mut expected[..width + start.min(LONGEST - width)], token);
+            Native::default().add(&mut found[..width + start.min(LONGEST - width)], token);
+            for (expected, found) in expected.iter().zip(&found) {
+                same("add", width, kind, *expected, *found);
+            }
+
             let stride = width + cases % 3;
             let mut tables = [[0.0; KEYS * (LONGEST + 2)]; 2];
             tables.iter_mut().for_each(|table| table.fill_with(&mut number));

@@ -81,6 +81,11 @@ impl Linear for Marked<'_> {
         result
     }
 
+    fn add(&self, x: &mut [f32], y: &[f32]) {
+        counted(|| Native::default().add(x, y));
+        (self.0)(&"add");
+    }
+
     fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
         counted(|| Native::default().layer_norm(x, gamma, beta, epsilon, out));
         (self.0)(&"norm");
