@@ -160,8 +160,7 @@ fn is_packed(layer: &Layer) -> bool {
 /// Words before the codes of two rows in scratch memory.
 const ROW_PAIR_HEADER: usize = 10;
 
-/// Pairs of inputs in the unrolled loop of a tile: the first part of a row is that long or 2 pairs longer or shorter, all
-/// others are exactly.
+/// Pairs of inputs in a part of a row, as long as the unrolled loop of a tile; the first part has 2 to 34.
 const BLOCK: usize = 32;
 
 /// Words of two widened rows: a header, the first part, and each other part behind two words.

@@ -116,12 +116,14 @@ fn main() -> ! {
     let mut ranked = [Ranked::default(); CANDIDATES];
     for (model, bundle, plan) in [("sasrec", &SASREC.0, SASREC_PLAN), ("caser", &CASER.0, CASER_PLAN)] {
         let bundle = Bundle::parse(black_box(bundle)).unwrap();
+        // Caser's channels differ in length, so that its plan keeps a little more than 3 bits.
+        let max_budget = Some(if model == "caser" { 3001 } else { 3000 });
         for (held, holding) in [("in-place", Holding::InPlace), ("packed", Holding::Packed)] {
             for rows_at_once in ROWS {
                 if model == "caser" && rows_at_once != ROWS[0] {
                     continue;
                 }
-                let options = Options { rows_at_once, holding, max_budget: Some(3000), ..Options::default() };
+                let options = Options { rows_at_once, holding, max_budget, ..Options::default() };
                 let bytes = Requirements::of(&bundle, &options).arena_bytes;
                 let name = |part: &dyn core::fmt::Display| {
                     hprintln!("{} {} {} {} {}", model, held, rows_at_once, bytes, part);
