@@ -39,10 +39,12 @@ pub(crate) fn cut<'a>(
     let (floats, bytes) = aligned.split_at_mut_checked(size_of::<f32>() * sizes.floats()).ok_or(too_small)?;
     let mut floats: &mut [f32] = bytemuck::try_cast_slice_mut(floats).map_err(|_| too_small)?;
     let (scratch, bytes) = bytes.split_at_mut_checked(size_of::<u32>() * sizes.scratch).ok_or(too_small)?;
+    let (starts, bytes) = bytes.split_at_mut_checked(size_of::<u32>() * sizes.starts).ok_or(too_small)?;
     let (packed, bytes) = bytes.split_at_mut_checked(size_of::<u32>() * sizes.packed).ok_or(too_small)?;
     let (codes, bytes) = bytes.split_at_mut_checked(sizes.codes).ok_or(too_small)?;
     let held = Held {
         codes: bytes.get_mut(..sizes.plan).ok_or(too_small)?,
+        starts: bytemuck::try_cast_slice_mut(starts).map_err(|_| too_small)?,
         packed: bytemuck::try_cast_slice_mut(packed).map_err(|_| too_small)?,
     };
     let mut take = |len| floats.split_off_mut(..len).ok_or(too_small);

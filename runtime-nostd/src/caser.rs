@@ -5,7 +5,7 @@ use core::ops::Range;
 use chord_plan::Bundle;
 use chord_plan::bundle::LayerView;
 use chord_plan::manifest::CaserShape;
-use chord_plan::numerics::{channel_output, level, quantise_token, relu, step};
+use chord_plan::numerics::{channel_output, level, relu, step};
 
 use crate::Widths;
 use crate::arena::Buffers;
@@ -72,7 +72,7 @@ impl<K: Linear> Forward<'_, K> {
         // The features are not needed any more.
         let output = span_mut(buffers.output, 0, dim);
         self.dense(window + 2, buffers.token, buffers.codes, buffers.scratch, output);
-        quantise_token(output, span_mut(buffers.codes, 0, dim))
+        self.kernel.quantise(output, span_mut(buffers.codes, 0, dim))
     }
 
     /// Leaves the history's item rows in `buffers.codes` and `buffers.scales`, each quantised by itself.
@@ -83,7 +83,7 @@ impl<K: Linear> Forward<'_, K> {
             for (x, &code) in buffers.token.iter_mut().zip(self.bundle.item_codes(item as usize)) {
                 *x = f32::from(level(code, 8)) * step;
             }
-            *scale = quantise_token(buffers.token, row);
+            *scale = self.kernel.quantise(buffers.token, row);
         }
     }
 
@@ -139,7 +139,7 @@ impl<K: Linear> Forward<'_, K> {
 
     fn dense(&self, index: usize, x: &[f32], codes: &mut [i8], scratch: &mut [u32], out: &mut [f32]) {
         let codes = span_mut(codes, 0, x.len());
-        let scales = &[quantise_token(x, codes)];
+        let scales = &[self.kernel.quantise(x, codes)];
         self.held.layer(self.bundle, self.kernel, index, Tokens { codes, scales }, scratch, out);
     }
 

@@ -22,6 +22,7 @@ use crate::{caser, sasrec};
 pub struct Engine<'a, K = Native> {
     bundle: Bundle<'a>,
     plan: PlanHeader,
+    max_budget: Option<u16>,
     held: Held<'a>,
     buffers: Buffers<'a>,
     sizes: Sizes,
@@ -60,11 +61,12 @@ impl<'a, K: Linear> Engine<'a, K> {
         options: Options,
         kernel: K,
     ) -> Result<Self, Error> {
-        plan.check_against(&bundle)?;
+        check_plan(plan, &bundle, options.max_budget)?;
         let sizes = Sizes::of(&bundle, &options);
         let (buffers, mut held) = arena::cut(arena, &sizes, Requirements::of(&bundle, &options))?;
         held.hold(plan, &bundle, &kernel);
-        Ok(Self { bundle, plan: *plan.header(), held, buffers, sizes, kernel })
+        let max_budget = options.max_budget;
+        Ok(Self { bundle, plan: *plan.header(), max_budget, held, buffers, sizes, kernel })
     }
 
     /// Takes a new plan in place of the running one.
@@ -72,7 +74,7 @@ impl<'a, K: Linear> Engine<'a, K> {
     /// The plan is copied. It is checked completely before anything changes: on an error the old one stays. One with
     /// the running plan's sequence number is taken, an older one is not.
     pub fn apply(&mut self, plan: &Plan<'_>) -> Result<(), Error> {
-        plan.check_against(&self.bundle)?;
+        check_plan(plan, &self.bundle, self.max_budget)?;
         let (running, offered) = (self.plan.sequence, plan.header().sequence);
         if offered < running {
             return Err(Error::StalePlan { running, offered });
@@ -186,5 +188,16 @@ impl<'a, K: Linear> Engine<'a, K> {
         let dot = self.kernel.dot(span(self.buffers.codes, 0, self.sizes.dim), self.bundle.item_codes(row));
         let logit = logit(dot, step(self.bundle.item_range(row), 8), scale);
         if logit.is_finite() { Ok(logit) } else { Err(Error::NotFinite { item }) }
+    }
+}
+
+/// Checks that a plan is for this model and within the budget.
+fn check_plan(plan: &Plan<'_>, bundle: &Bundle<'_>, max_budget: Option<u16>) -> Result<(), Error> {
+    plan.check_against(bundle)?;
+    let Some(max_budget) = max_budget else { return Ok(()) };
+    let (kept, weights) = (plan.kept_bits(bundle.manifest()), bundle.manifest().quantised_weights());
+    match kept * 1000 > u64::from(max_budget) * weights {
+        true => Err(Error::OverBudget { kept, weights, max_budget }),
+        false => Ok(()),
     }
 }

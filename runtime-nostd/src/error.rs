@@ -27,6 +27,16 @@ pub enum Error {
         /// Sequence number of the plan offered.
         offered: u32,
     },
+    /// The plan keeps more bits than [`Options::max_budget`](crate::Options::max_budget) allows.
+    #[error("the plan keeps {kept} bits of {weights} weights, the engine takes {max_budget}/1000 each")]
+    OverBudget {
+        /// Bits that the plan keeps.
+        kept: u64,
+        /// Weights of the model.
+        weights: u64,
+        /// The largest average, in 1/1000.
+        max_budget: u16,
+    },
     /// The list has no items.
     #[error("no items in the {0}")]
     Empty(List),

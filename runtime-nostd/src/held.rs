@@ -4,13 +4,15 @@ use chord_plan::{Bundle, Plan};
 
 use crate::Widths;
 use crate::kernels::{Linear, Tokens, packed_words};
-use crate::span::{copy, span};
+use crate::span::{copy, span, span_mut};
 
 /// Room for the running plan.
 pub(crate) struct Held<'a> {
     /// The plan's codes, four to a byte.
     pub(crate) codes: &'a mut [u8],
-    /// Packed weights, layer after layer; empty if the model is read in place.
+    /// Where each layer's packed weights start, and where the last ones end; empty if the model is read in place.
+    pub(crate) starts: &'a mut [u32],
+    /// Packed weights, layer after layer.
     pub(crate) packed: &'a mut [u32],
 }
 
@@ -18,13 +20,17 @@ impl Held<'_> {
     /// Makes a checked plan the running one.
     pub(crate) fn hold<K: Linear>(&mut self, plan: &Plan<'_>, bundle: &Bundle<'_>, kernel: &K) {
         copy(plan.packed_codes(), self.codes);
-        let mut rest = &mut *self.packed;
-        for (index, layer) in bundle.manifest().layers().enumerate() {
-            let Some(packed) = rest.split_off_mut(..packed_words(&layer)) else { return };
-            if !packed.is_empty() {
-                let widths = Widths::new(self.codes, bundle.manifest().palette, layer.first_channel);
-                kernel.pack(&bundle.layer(index), widths, packed);
+        let Some((first, ends)) = self.starts.split_first_mut() else { return };
+        *first = 0;
+        let mut end = 0;
+        for ((index, layer), to) in bundle.manifest().layers().enumerate().zip(ends) {
+            let widths = Widths::new(self.codes, bundle.manifest().palette, layer.first_channel);
+            let words = packed_words(&layer, widths);
+            if words > 0 {
+                kernel.pack(&bundle.layer(index), widths, span_mut(self.packed, end, words));
             }
+            end += words;
+            *to = end as u32;
         }
     }
 
@@ -44,12 +50,11 @@ impl Held<'_> {
         out: &mut [f32],
     ) {
         let layer = bundle.layer(index);
-        if self.packed.is_empty() {
+        let Some(&[start, end]) = self.starts.get(index..).and_then(<[u32]>::first_chunk) else {
             let widths = self.widths(bundle, layer.layer().first_channel);
             return kernel.layer(tokens, &layer, widths, scratch, out);
-        }
-        let start = bundle.manifest().layers().take(index).map(|layer| packed_words(&layer)).sum();
-        let packed = span(self.packed, start, packed_words(layer.layer()));
+        };
+        let packed = span(self.packed, start as usize, end.wrapping_sub(start) as usize);
         kernel.packed_layer(tokens, layer.layer(), packed, scratch, out);
     }
 }

@@ -3,7 +3,7 @@
 use chord_plan::Bundle;
 use chord_plan::manifest::{Architecture, SasRecShape};
 
-use crate::kernels::{packed_words, scratch_words};
+use crate::kernels::{max_packed_words, scratch_words};
 
 /// How an engine holds the running plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Holding {
     #[default]
     InPlace,
     /// Applying a plan packs the chosen bits of all layers into the arena, where kernels read them faster. Takes
-    /// about as much RAM as the layers' codes take in the model.
+    /// about as much RAM as the layers' codes take in the model, or, with [`Options::max_budget`], that part of it.
     Packed,
 }
 
@@ -27,11 +27,14 @@ pub struct Options {
     pub rows_at_once: usize,
     /// How the running plan is held, in place by default. Does not change the results.
     pub holding: Holding,
+    /// Largest average of bits per weight of the plans that the engine takes, in 1/1000 as in a plan's header; plans
+    /// that keep more are refused. Any plan by default. A packed plan takes RAM for this many bits, whatever their mix.
+    pub max_budget: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_history: usize::MAX, rows_at_once: 4, holding: Holding::InPlace }
+        Self { max_history: usize::MAX, rows_at_once: 4, holding: Holding::InPlace, max_budget: None }
     }
 }
 
@@ -79,6 +82,8 @@ pub(crate) struct Sizes {
     pub(crate) codes: usize,
     /// Bytes of packed plan codes.
     pub(crate) plan: usize,
+    /// Words that say where each layer's packed weights start.
+    pub(crate) starts: usize,
     /// Words of packed weights.
     pub(crate) packed: usize,
     /// Words that a kernel may use in a layer.
@@ -92,9 +97,9 @@ impl Sizes {
         let tokens = options.max_history.min(manifest.window()).max(1);
         let rows = options.rows_at_once.min(tokens).max(1);
         let plan = manifest.channels().div_ceil(4);
-        let packed = match options.holding {
-            Holding::InPlace => 0,
-            Holding::Packed => manifest.layers().map(|layer| packed_words(&layer)).sum(),
+        let (starts, packed) = match options.holding {
+            Holding::InPlace => (0, 0),
+            Holding::Packed => (manifest.layer_count() + 1, max_packed_words(manifest, options.max_budget)),
         };
         match manifest.architecture {
             Architecture::SasRec(SasRecShape { inner, blocks, .. }) => {
@@ -113,6 +118,7 @@ impl Sizes {
                     scales: rows,
                     codes: output.max(rows * dim),
                     plan,
+                    starts,
                     packed,
                     scratch: scratch_words(rows, dim).max(scratch_words(finished, widest)),
                 }
@@ -128,6 +134,7 @@ impl Sizes {
                 scales: tokens,
                 codes: shape.features().max(tokens * dim),
                 plan,
+                starts,
                 packed,
                 scratch: scratch_words(1, shape.features()),
             },
@@ -139,6 +146,6 @@ impl Sizes {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<f32>() * (self.floats() + self.scratch + self.packed) + self.codes + self.plan
+        size_of::<f32>() * (self.floats() + self.scratch + self.starts + self.packed) + self.codes + self.plan
     }
 }

@@ -3,7 +3,7 @@
 use chord_plan::Bundle;
 use chord_plan::bundle::Norm;
 use chord_plan::manifest::{LayerKind, SasRecShape};
-use chord_plan::numerics::{attend, layer_norm, level, quantise_token, score_scale, step};
+use chord_plan::numerics::{level, score_scale, step};
 
 use crate::arena::Buffers;
 use crate::held::Held;
@@ -48,8 +48,8 @@ impl<K: Linear> Forward<'_, K> {
         let last = span(buffers.residual, history.len().saturating_sub(1) * dim, dim);
         let (gamma, beta) = self.bundle.norm(Norm::Final);
         let token = span_mut(buffers.token, 0, dim);
-        layer_norm(last, gamma, beta, shape.norm_epsilon, token);
-        quantise_token(token, span_mut(buffers.codes, 0, dim))
+        self.kernel.layer_norm(last, gamma, beta, shape.norm_epsilon, token);
+        self.kernel.quantise(token, span_mut(buffers.codes, 0, dim))
     }
 
     /// Item and position embeddings. The newest item has the last position.
@@ -72,7 +72,7 @@ impl<K: Linear> Forward<'_, K> {
     fn keys_and_values(&self, block: u8, start: usize, end: usize, buffers: &mut Buffers<'_>) {
         let dim = usize::from(self.shape.dim);
         self.normalise(Norm::Attention(block), start, end, buffers);
-        quantise(buffers.token, dim, end - start, buffers.codes, buffers.scales);
+        self.quantise(buffers.token, dim, end - start, buffers.codes, buffers.scales);
         let tokens = tokens(buffers.codes, buffers.scales, dim, 0, end - start);
         for (kind, out) in [(LayerKind::Key, &mut buffers.keys), (LayerKind::Value, &mut buffers.values)] {
             self.layer(block, kind, tokens, buffers.scratch, span_mut(out, start * dim, (end - start) * dim));
@@ -91,25 +91,25 @@ impl<K: Linear> Forward<'_, K> {
             let scores = span_mut(buffers.scores, 0, token + 1);
             self.attention(query, buffers.keys, buffers.values, scores, out);
         }
-        quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
+        self.quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
         let residual = span_mut(buffers.residual, first * dim, count * dim);
         let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
         self.layer(block, LayerKind::Output, input, buffers.scratch, output);
-        add(residual, output);
+        self.kernel.add(residual, output);
 
         self.normalise(Norm::FeedForward(block), first, end, buffers);
-        quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
+        self.quantise(buffers.token, dim, count, buffers.codes, buffers.scales);
         let hidden = span_mut(buffers.output, 0, count * inner);
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
         self.layer(block, LayerKind::Expand, input, buffers.scratch, hidden);
         let activation = self.shape.activation;
         hidden.iter_mut().for_each(|x| *x = activation.apply(*x));
-        quantise(hidden, inner, count, buffers.codes, buffers.scales);
+        self.quantise(hidden, inner, count, buffers.codes, buffers.scales);
         let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, inner, 0, count);
         self.layer(block, LayerKind::Contract, input, buffers.scratch, output);
-        add(span_mut(buffers.residual, first * dim, count * dim), output);
+        self.kernel.add(span_mut(buffers.residual, first * dim, count * dim), output);
     }
 
     /// Attention of one token, head by head, over as many keys as there are scores.
@@ -119,7 +119,8 @@ impl<K: Linear> Forward<'_, K> {
         for (head, (query, out)) in row_pairs(query, out, head_dim).enumerate() {
             let offset = head * head_dim;
             let (keys, values) = (keys.get(offset..), values.get(offset..));
-            attend(query, keys.unwrap_or_default(), values.unwrap_or_default(), dim, scale, scores, out);
+            let (keys, values) = (keys.unwrap_or_default(), values.unwrap_or_default());
+            self.kernel.attend(query, keys, values, dim, scale, scores, out);
         }
     }
 
@@ -129,7 +130,7 @@ impl<K: Linear> Forward<'_, K> {
         let (gamma, beta) = self.bundle.norm(norm);
         let residual = span(buffers.residual, start * dim, (end - start) * dim);
         for (x, y) in row_pairs(residual, buffers.token, dim) {
-            layer_norm(x, gamma, beta, epsilon, y);
+            self.kernel.layer_norm(x, gamma, beta, epsilon, y);
         }
     }
 
@@ -137,20 +138,16 @@ impl<K: Linear> Forward<'_, K> {
         let index = LayerKind::ALL.len() * usize::from(block) + kind as usize;
         self.held.layer(self.bundle, self.kernel, index, tokens, scratch, out);
     }
-}
 
-/// Quantises `count` rows of `x`, each `width` long.
-fn quantise(x: &[f32], width: usize, count: usize, codes: &mut [i8], scales: &mut [f32]) {
-    for ((x, codes), scale) in row_pairs(x, codes, width).zip(scales).take(count) {
-        *scale = quantise_token(x, codes);
+    /// Quantises `count` rows of `x`, each `width` long.
+    fn quantise(&self, x: &[f32], width: usize, count: usize, codes: &mut [i8], scales: &mut [f32]) {
+        for ((x, codes), scale) in row_pairs(x, codes, width).zip(scales).take(count) {
+            *scale = self.kernel.quantise(x, codes);
+        }
     }
 }
 
 /// Rows `first..first + count` of quantised tokens.
 fn tokens<'t>(codes: &'t [i8], scales: &'t [f32], width: usize, first: usize, count: usize) -> Tokens<'t> {
     Tokens { codes: span(codes, first * width, count * width), scales: span(scales, first, count) }
-}
-
-fn add(x: &mut [f32], y: &[f32]) {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
 }

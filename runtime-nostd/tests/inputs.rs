@@ -131,7 +131,7 @@ fn the_arena_is_as_large_as_stated_at_every_alignment() {
         for ((max_history, rows_at_once), holding) in
             windows.into_iter().flat_map(|window| holdings.map(|holding| (window, holding)))
         {
-            let options = Options { max_history, rows_at_once, holding };
+            let options = Options { max_history, rows_at_once, holding, ..Options::default() };
             let needed = Requirements::of(&bundle, &options).arena_bytes;
             for shift in 0..4 {
                 // Bytes before the first aligned one.

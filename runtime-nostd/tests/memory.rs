@@ -5,9 +5,10 @@ mod random_model;
 
 use chord_plan::bundle::LayerView;
 use chord_plan::manifest::{Activation, Layer, SasRecShape};
+use chord_plan::plan::PlanHeader;
 use chord_plan::{Bundle, Plan};
-use chord_runtime::kernels::{Linear, Scalar, Tokens, scratch_words};
-use chord_runtime::{Engine, Error, Options, Ranked, Requirements, Widths};
+use chord_runtime::kernels::{Linear, Scalar, Tokens, max_packed_words, packed_words, scratch_words};
+use chord_runtime::{Engine, Error, Holding, Options, Ranked, Requirements, Widths};
 use proptest::prelude::*;
 use random_model::Random;
 
@@ -97,4 +98,83 @@ proptest! {
         let refused = Engine::new(bundle, &plan_parsed, &mut small[..length], options).unwrap_err();
         prop_assert_eq!(refused, Error::ArenaTooSmall { needed: arena_bytes, given: length });
     }
+
+    /// A plan at the limit fits whatever its mix, one beyond is refused and the running one stays.
+    #[test]
+    fn plans_within_the_budget_fit(seed: u64, later: u32) {
+        let mut random = Random(seed);
+        let manifest = random_model::manifest(&mut random);
+        let model = random_model::bundle(&manifest, &mut random);
+        let bundle = Bundle::parse(&model).unwrap();
+        let mut plans = [1, 2].map(|sequence| random_model::plan(&bundle, sequence, &mut random));
+        plans.sort_by_key(|plan| Plan::parse(plan).unwrap().kept_bits(&manifest));
+        let [modest, greedy] = plans.each_ref().map(|plan| Plan::parse(plan).unwrap());
+        let budget = modest.header().budget;
+        let options =
+            Options { holding: Holding::Packed, max_budget: Some(budget), ..Options::default() };
+        let history = random_model::items(5, &bundle, &mut random);
+        let mut score = |plan: &Plan<'_>, next: Option<&Plan<'_>>, options: Options| {
+            let mut arena = vec![later as u8; Requirements::of(&bundle, &options).arena_bytes];
+            let mut engine = Engine::new(bundle, plan, &mut arena, options)?;
+            let refused = next.map(|next| engine.apply(next));
+            let mut logits = [0.0; 1];
+            engine.score(&history, &[0], &mut logits).unwrap();
+            Ok::<_, Error>((logits[0].to_bits(), refused))
+        };
+        let (expected, _) = score(&modest, None, Options::default()).unwrap();
+        let (weights, kept) = (manifest.quantised_weights(), greedy.kept_bits(&manifest));
+        let error = Error::OverBudget { kept, weights, max_budget: budget };
+        if kept * 1000 > u64::from(budget) * weights {
+            // It may be the older one, but what does not fit is said first.
+            prop_assert_eq!(score(&greedy, None, options), Err(error));
+            prop_assert_eq!(score(&modest, Some(&greedy), options), Ok((expected, Some(Err(error)))));
+        } else {
+            prop_assert_eq!(score(&modest, None, options), Ok((expected, None)));
+        }
+    }
+}
+
+/// The packed area of SASRec at 3.0 bits holds the worst plan, with at most 2% left.
+#[test]
+fn the_packed_area_is_tight() {
+    let shape = SasRecShape {
+        items: 20,
+        positions: 50,
+        dim: 64,
+        inner: 64,
+        blocks: 2,
+        heads: 2,
+        activation: Activation::Gelu,
+        norm_epsilon: 1e-5,
+    };
+    let manifest = random_model::sasrec(shape, [0, 2, 4, 8]);
+    let model = random_model::bundle(&manifest, &mut Random(1));
+    let bundle = Bundle::parse(&model).unwrap();
+    // One channel in the last group of each width.
+    let codes: Vec<u8> = manifest
+        .layers()
+        .flat_map(|_| [(3, 9), (2, 13), (1, 33), (0, 9)])
+        .flat_map(|(code, n)| std::iter::repeat_n(code, n))
+        .collect();
+    let header =
+        PlanHeader { model: bundle.model(), sequence: 1, budget: 3000, channels: codes.len() as u32 };
+    let plan = random_model::encode(&header, &codes);
+    let plan = Plan::parse(&plan).unwrap();
+    let used: usize = manifest
+        .layers()
+        .map(|layer| {
+            packed_words(&layer, Widths::new(plan.packed_codes(), manifest.palette, layer.first_channel))
+        })
+        .sum();
+    let room = max_packed_words(&manifest, Some(3000));
+    assert!(used <= room && 50 * (room - used) <= room, "{used} of {room} words");
+    assert!(3 * room < 2 * max_packed_words(&manifest, None));
+    let options = Options { holding: Holding::Packed, max_budget: Some(3000), ..Options::default() };
+    let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
+    let mut logits = [0.0; 1];
+    let mut engine = Engine::new(bundle, &plan, &mut arena, options).unwrap();
+    let packed = engine.score(&[1, 2, 3], &[4], &mut logits).unwrap()[0];
+    let mut arena = vec![0; Requirements::of(&bundle, &Options::default()).arena_bytes];
+    let mut engine = Engine::new(bundle, &plan, &mut arena, Options::default()).unwrap();
+    assert_eq!(engine.score(&[1, 2, 3], &[4], &mut logits).unwrap()[0], packed);
 }

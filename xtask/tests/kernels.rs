@@ -8,5 +8,5 @@ use xtask::bench_mcu::{emulate, firmware};
 fn kernels_give_the_same_bits_in_qemu() {
     let elf = firmware("check", &Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels")).unwrap();
     let (code, output) = emulate(&elf, &[]).unwrap();
-    assert!(code == 0 && output.contains("layers, the same bits"), "{code}: {output}");
+    assert!(code == 0 && output.contains("tokens, the same bits"), "{code}: {output}");
 }

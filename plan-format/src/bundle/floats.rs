@@ -32,6 +32,14 @@ impl<'a> Floats<'a> {
         self.0.iter().copied().map(f32::from_le_bytes)
     }
 
+    /// The numbers in memory; `None` where they do not lie as the target's f32 do.
+    pub fn as_slice(&self) -> Option<&'a [f32]> {
+        if cfg!(target_endian = "big") {
+            return None;
+        }
+        bytemuck::try_cast_slice(self.0.as_flattened()).ok()
+    }
+
     /// Row `row` of a matrix with `columns` columns; empty if there is none.
     pub(crate) fn row(&self, row: usize, columns: usize) -> Self {
         Self(row_of(self.0, row, columns))

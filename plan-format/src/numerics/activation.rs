@@ -13,17 +13,36 @@ pub fn quantise_token(x: &[f32], out: &mut [i8]) -> f32 {
     // f32::max would drop a NaN.
     // The bits of numbers above 0 are in the numbers' order, infinity and NaN last.
     let magnitude = f32::from_bits(x.iter().fold(0, |max, x| max.max(x.abs().to_bits())));
-    let (scale, inverse) =
-        if magnitude < MAGNITUDE_MIN { (1.0, 1.0) } else { (magnitude / 127.0, 127.0 / magnitude) };
-    if !magnitude.is_finite() {
-        out.iter_mut().zip(x).for_each(|(a, _)| *a = 0);
-        return scale;
-    }
-    for (x, a) in x.iter().zip(out) {
-        // The product is at most 127 and two roundings: it needs no limits.
-        *a = (x * inverse + ROUNDER).to_bits() as i8;
+    let TokenScale { scale, inverse } = TokenScale::of(magnitude);
+    match inverse {
+        Some(inverse) => x.iter().zip(out).for_each(|(&x, a)| *a = quantised(x, inverse)),
+        None => out.iter_mut().zip(x).for_each(|(a, _)| *a = 0),
     }
     scale
+}
+
+/// The scale of a token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TokenScale {
+    /// `s`.
+    pub scale: f32,
+    /// `v`; `None` if not all of the token is finite: its codes are 0.
+    pub inverse: Option<f32>,
+}
+
+impl TokenScale {
+    /// The scale of a token whose largest magnitude is `magnitude`, NaN being the largest of all.
+    pub fn of(magnitude: f32) -> Self {
+        let (scale, inverse) =
+            if magnitude < MAGNITUDE_MIN { (1.0, 1.0) } else { (magnitude / 127.0, 127.0 / magnitude) };
+        Self { scale, inverse: magnitude.is_finite().then_some(inverse) }
+    }
+}
+
+/// The code of `x` in a token with this inverse scale.
+pub fn quantised(x: f32, inverse: f32) -> i8 {
+    // The product is at most 127 and two roundings: it needs no limits.
+    (x * inverse + ROUNDER).to_bits() as i8
 }
 
 #[cfg(test)]

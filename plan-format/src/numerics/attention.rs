@@ -26,10 +26,7 @@ pub fn attend(
         *score = dot(query, key) * scale;
     }
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    for score in scores.iter_mut() {
-        *score = libm::expf(*score - max);
-    }
-    let inverse = 1.0 / sum(scores);
+    let inverse = exponentials(scores, max);
     // A few outputs at a time stay in registers over all values.
     let (eights, rest) = out.as_chunks_mut();
     let mut values = values;
@@ -41,6 +38,14 @@ pub fn attend(
         [*out] = weighted(scores, values, stride, inverse);
         values = values.get(1..).unwrap_or_default();
     }
+}
+
+/// Puts `e_j` in place of each score `z_j`; returns `1 / sum(e)`. `max` is the largest score.
+pub fn exponentials(scores: &mut [f32], max: f32) -> f32 {
+    for score in scores.iter_mut() {
+        *score = libm::expf(*score - max);
+    }
+    1.0 / sum(scores)
 }
 
 /// `(sum w_j v_ji) * inverse` for the first `N` numbers of the values.

@@ -12,8 +12,8 @@ mod norm;
 mod sum;
 mod weight;
 
-pub use activation::quantise_token;
-pub use attention::{attend, score_scale};
+pub use activation::{TokenScale, quantise_token, quantised};
+pub use attention::{attend, exponentials, score_scale};
 pub use linear::{channel_output, dot_levels, logit};
 pub use nonlinearity::{gelu, relu};
 pub use norm::layer_norm;

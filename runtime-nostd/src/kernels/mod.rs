@@ -8,9 +8,10 @@ mod scalar;
 
 use core::array::from_fn;
 
-use chord_plan::bundle::LayerView;
+use chord_plan::Manifest;
+use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::{Layer, LayerName};
-use chord_plan::numerics::step;
+use chord_plan::numerics::{self, step};
 
 #[cfg(chord_dsp)]
 pub use dsp::Dsp;
@@ -35,7 +36,7 @@ pub struct Tokens<'a> {
     pub scales: &'a [f32],
 }
 
-/// Quantised linear algebra (`docs/numerics.md`, section 3).
+/// Quantised linear algebra (`docs/numerics.md`, section 3), and the floating-point loops between the layers.
 pub trait Linear {
     /// Outputs of a layer for all rows of `tokens` to `out`, rows x outputs.
     ///
@@ -78,6 +79,36 @@ pub trait Linear {
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
         scalar::filter_row(token, codes, bits)
     }
+
+    /// As [`numerics::quantise_token`].
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        numerics::quantise_token(x, out)
+    }
+
+    /// Adds `y` to `x`, as much as both hold.
+    fn add(&self, x: &mut [f32], y: &[f32]) {
+        x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    }
+
+    /// As [`numerics::layer_norm`].
+    fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
+        numerics::layer_norm(x, gamma, beta, epsilon, out);
+    }
+
+    /// As [`numerics::attend`].
+    #[expect(clippy::too_many_arguments, reason = "those of the function that it stands for")]
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        numerics::attend(query, keys, values, stride, scale, scores, out);
+    }
 }
 
 /// Scratch memory that `rows` tokens of `inputs` codes take in the neediest kernel, in words.
@@ -85,19 +116,62 @@ pub trait Linear {
 /// The same on every target, so that a build script can size the arena of a device.
 pub const fn scratch_words(rows: usize, inputs: usize) -> usize {
     let pairs = pairs(inputs);
-    rows.div_ceil(2) * (ROW_PAIR_HEADER + 2 * pairs) + 4 * pairs
+    rows.div_ceil(2) * row_pair_words(pairs) + 4 * pairs
 }
 
-/// Words that a layer takes packed, whatever the plan, on every target; 0 for a convolution, which is read in place.
-pub fn packed_words(layer: &Layer) -> usize {
-    match layer.name {
-        LayerName::Horizontal(_) | LayerName::Vertical => 0,
-        _ => packed::words(layer.inputs, layer.outputs),
+/// Words that a layer takes packed for a plan, on every target; 0 for a convolution, which is read in place.
+pub fn packed_words(layer: &Layer, widths: Widths<'_>) -> usize {
+    match is_packed(layer) {
+        true => packed::words_of(layer.inputs, layer.outputs, widths),
+        false => 0,
     }
 }
 
+/// Words that all layers of a model take packed, at most: for plans that keep `budget` bits per weight in 1/1000 or
+/// less on average, in whatever layers and widths; for any plan if `None`.
+pub fn max_packed_words(manifest: &Manifest, budget: Option<u16>) -> usize {
+    let layers = || manifest.layers().filter(is_packed);
+    let any = layers().map(|layer| packed::words(layer.inputs, layer.outputs)).sum();
+    let Some(budget) = budget else { return any };
+    let widths = manifest.palette.widths_above_zero();
+    // A bundle has fewer than 2^32 weights: their bits in words stay far below.
+    let (weights, budget) = (manifest.quantised_weights() as usize, usize::from(budget.min(8000)));
+    let kept = weights / 32_000 * budget + (weights % 32_000 * budget).div_ceil(32_000);
+    // Inputs filled up to fours take more, channels of 0 bits have no step.
+    let (mut filled, mut fewest_inputs, mut channels, mut padding) = (0, usize::MAX, 0, 0);
+    for layer in layers() {
+        let inputs = layer.inputs.max(1);
+        let lacking = 2 * pairs(inputs) - inputs;
+        filled = filled.max((kept * lacking).div_ceil(inputs));
+        fewest_inputs = fewest_inputs.min(inputs);
+        channels += layer.outputs;
+        padding += packed::HEADER + packed::padding(inputs, widths);
+    }
+    let narrowest = usize::from(widths.first().copied().unwrap_or(8).max(1));
+    let with_weights =
+        (kept.saturating_mul(32) / fewest_inputs.saturating_mul(narrowest).max(1)).min(channels);
+    any.min(kept + filled + 2 * channels + with_weights + padding)
+}
+
+fn is_packed(layer: &Layer) -> bool {
+    !matches!(layer.name, LayerName::Horizontal(_) | LayerName::Vertical)
+}
+
 /// Words before the codes of two rows in scratch memory.
-const ROW_PAIR_HEADER: usize = 8;
+const ROW_PAIR_HEADER: usize = 10;
+
+/// Pairs of inputs in a part of a row, as long as the unrolled loop of a tile; the first part has 2 to 34.
+const BLOCK: usize = 32;
+
+/// Words of two widened rows: a header, the first part, and each other part behind two words.
+const fn row_pair_words(pairs: usize) -> usize {
+    ROW_PAIR_HEADER + 2 * pairs + 2 * parts_after_first(pairs)
+}
+
+/// Parts of a row after its first.
+const fn parts_after_first(pairs: usize) -> usize {
+    pairs.saturating_sub(3) / BLOCK
+}
 
 /// Pairs of inputs, which a 32-bit word of two halves holds; inputs are padded to fours.
 const fn pairs(inputs: usize) -> usize {

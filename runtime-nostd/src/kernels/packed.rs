@@ -33,6 +33,34 @@ pub(super) const fn words(inputs: usize, outputs: usize) -> usize {
     HEADER + outputs.div_ceil(4) * (12 + 2 * pairs) + (12 + pairs) + (24 + pairs) + 6
 }
 
+/// Words that a layer takes for a plan.
+pub(super) fn words_of(inputs: usize, outputs: usize, widths: Widths<'_>) -> usize {
+    let [mut eights, mut fours, mut twos, mut zeros] = [0usize; 4];
+    for channel in 0..outputs {
+        *match widths.bits(channel) {
+            8 => &mut eights,
+            4 => &mut fours,
+            2 => &mut twos,
+            _ => &mut zeros,
+        } += 1;
+    }
+    let pairs = pairs(inputs);
+    let plain = eights.div_ceil(4) * (12 + 2 * pairs) + fours.div_ceil(4) * (12 + pairs);
+    HEADER + plain + twos.div_ceil(8) * (24 + pairs) + 2 * zeros
+}
+
+/// Words of channels that do not exist in the last groups of a layer, at most.
+pub(super) fn padding(inputs: usize, widths: &[u8]) -> usize {
+    let pairs = pairs(inputs);
+    let of_width = |&bits: &u8| match bits {
+        8 => 3 * 3 + 3 * pairs / 2,
+        4 => 3 * 3 + (3 * pairs).div_ceil(4),
+        2 => 7 * 3 + (7 * pairs).div_ceil(8),
+        _ => 0,
+    };
+    widths.iter().map(of_width).sum()
+}
+
 /// A group of channels of one width.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Group<'a> {
@@ -42,19 +70,38 @@ pub(super) struct Group<'a> {
     pub(super) weights: &'a [u32],
 }
 
+/// Groups of one width, one after another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    pub(super) bits: u8,
+    /// Words of a group and of its weights.
+    pub(super) group: [usize; 2],
+    pub(super) words: &'a [u32],
+}
+
+/// The groups of a packed layer, width by width, and the channels without weights, each with its bias as bits.
+pub(super) fn runs(inputs: usize, packed: &[u32]) -> ([Run<'_>; 3], &[[u32; 2]]) {
+    let (&[eights, fours, twos, zeros], mut rest) = packed.split_first_chunk().unwrap_or((&[0; HEADER], &[]));
+    let zeros = rest.split_off(..(zeros as usize).saturating_mul(2)).unwrap_or_default();
+    let runs = [(8, eights), (4, fours), (2, twos)].map(|(bits, count)| {
+        let (channels, weights) = shape(bits, inputs);
+        let group = 3 * channels + weights;
+        let words = rest.split_off(..group.saturating_mul(count as usize)).unwrap_or_default();
+        Run { bits, group: [group, weights], words }
+    });
+    (runs, zeros.as_chunks().0)
+}
+
 /// The groups of a packed layer and the channels without weights, each with its bias as bits.
 pub(super) fn parts(inputs: usize, packed: &[u32]) -> (impl Iterator<Item = Group<'_>>, &[[u32; 2]]) {
-    let (&counts, mut rest) = packed.split_first_chunk().unwrap_or((&[0; HEADER], &[]));
-    let [eights, fours, twos, zeros] = counts.map(|count| count as usize);
-    let zeros = rest.split_off(..2 * zeros).unwrap_or_default();
-    let widths =
-        [(8, eights), (4, fours), (2, twos)].into_iter().flat_map(|(bits, n)| (0..n).map(move |_| bits));
-    let groups = widths.map_while(move |bits| {
-        let (channels, words) = shape(bits, inputs);
-        let (numbers, weights) = (rest.split_off(..3 * channels)?, rest.split_off(..words)?);
-        Some(Group { bits, numbers, weights })
+    let (runs, zeros) = runs(inputs, packed);
+    let groups = runs.into_iter().flat_map(|Run { bits, group: [group, weights], words }| {
+        let groups = words.chunks_exact(group.max(1));
+        groups
+            .filter_map(move |words| words.split_at_checked(group - weights))
+            .map(move |(numbers, weights)| Group { bits, numbers, weights })
     });
-    (groups, zeros.as_chunks().0)
+    (groups, zeros)
 }
 
 /// Channels and words of weights of a group.

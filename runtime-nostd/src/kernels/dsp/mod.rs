@@ -4,24 +4,31 @@
 //! once per group of channels, and [`tile::tile`] multiplies them. Weights enter as unsigned `2 q`, which one mask
 //! takes out of a word of codes; `(2^b - 1) sum a` is subtracted at the start of a sum, once per row.
 
+mod attention;
+mod dot;
 mod instructions;
+mod row;
 mod tile;
+mod token;
 mod widen;
 
-use chord_plan::bundle::LayerView;
+use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::Layer;
 use chord_plan::numerics::channel_output;
 
-use self::instructions::{smlad, sxtb16, sxtb16_ror8};
+use self::row::WideRow;
 use self::tile::tile;
 use self::widen::{
     Row, four_channels, rows, twin_channels, unpack_eight_bits, unpack_four_bits, unpack_twin,
     unpack_two_bits,
 };
 use super::packed;
-use super::{Linear, ROW_PAIR_HEADER, Tokens, groups, numbers, pairs, scratch_words, step_and_bias, word};
+use super::{
+    Linear, ROW_PAIR_HEADER, Tokens, groups, numbers, pairs, parts_after_first, row_pair_words,
+    scratch_words, step_and_bias,
+};
 use crate::Widths;
-use crate::span::span_mut;
+use crate::span::{copy, span_mut};
 
 /// The kernel for cores with Arm's DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,8 +47,9 @@ impl Linear for Dsp {
         if let &[scale] = tokens.scales
             && tokens.codes.len() == inputs
             && out.len() == outputs
+            && let Some(row) = WideRow::new(tokens.codes, scale, scratch)
         {
-            return one_row(tokens.codes, scale, layer, widths, out);
+            return one_row(&row, scale, layer, widths, out);
         }
         let Some(mut pass) = Pass::new(tokens, inputs, outputs, scratch, out) else {
             return out.fill(f32::NAN);
@@ -72,6 +80,18 @@ impl Linear for Dsp {
         scratch: &mut [u32],
         out: &mut [f32],
     ) {
+        if let &[scale] = tokens.scales
+            && tokens.codes.len() == layer.inputs
+            && out.len() == layer.outputs
+            && let Some(row) = WideRow::new(tokens.codes, scale, scratch)
+        {
+            let (runs, constants) = packed::runs(layer.inputs, packed);
+            for &[channel, bias] in constants {
+                out.get_mut(channel as usize).into_iter().for_each(|y| *y = f32::from_bits(bias));
+            }
+            runs.into_iter().for_each(|run| row.multiply(run, out));
+            return;
+        }
         let Some(mut pass) = Pass::new(tokens, layer.inputs, layer.outputs, scratch, out) else {
             return out.fill(f32::NAN);
         };
@@ -107,22 +127,44 @@ impl Linear for Dsp {
         }
     }
 
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        token::quantise(x, out)
+    }
+
+    fn add(&self, x: &mut [f32], y: &[f32]) {
+        token::add(x, y);
+    }
+
+    fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
+        token::normalise(x, gamma, beta, epsilon, out);
+    }
+
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        attention::attention(query, keys, values, stride, scale, scores, out);
+    }
+
     fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
-        let [products, _] = two_dots(token, [codes; 2], [!0; 2]);
-        2 * products + sum(token)
+        dot::dot(token, codes)
     }
 }
 
-/// One row in place: nothing is worth widening for later, and one loop serves all widths, because a code cut to `b`
-/// bits is the stored byte without its low bits.
-fn one_row(token: &[i8], scale: f32, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
-    let sum = sum(token);
+/// One row in place: a code cut to `b` bits is the stored byte without its low bits.
+fn one_row(row: &WideRow<'_>, scale: f32, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
     let mut two = |channels: [(usize, u8); 2]| {
         let codes = channels.map(|(channel, _)| layer.codes(channel));
         let masks = channels.map(|(_, bits)| 0x0101_0101 * (0xff << (8 - bits) & 0xff));
-        let products = two_dots(token, codes, masks);
+        let (sum, products) = row.in_place(codes, masks);
         for ((channel, bits), products) in channels.into_iter().zip(products) {
-            let t = 2 * (products >> (8 - bits)) + sum;
+            let t = (products >> (8 - bits)) + sum;
             let [step, bias] = step_and_bias(layer, channel, bits);
             if let Some(y) = out.get_mut(channel) {
                 *y = channel_output(t, step, scale, bias);
@@ -146,34 +188,6 @@ fn one_row(token: &[i8], scale: f32, layer: &LayerView<'_>, widths: Widths<'_>, 
     for (channel, y) in out.iter_mut().enumerate().filter(|(channel, _)| widths.bits(*channel) == 0) {
         *y = layer.bias(channel, 0);
     }
-}
-
-/// `sum a`.
-fn sum(token: &[i8]) -> i32 {
-    token.iter().map(|&a| i32::from(a)).sum()
-}
-
-/// `sum a (k & mask)` of two channels.
-#[inline(never)]
-fn two_dots(token: &[i8], channels: [&[i8]; 2], masks: [u32; 2]) -> [i32; 2] {
-    let mut products = [0; 2];
-    let mut four = |a: u32, words: [u32; 2]| {
-        let (even, odd) = (sxtb16(a), sxtb16_ror8(a));
-        for ((products, word), mask) in products.iter_mut().zip(words).zip(masks) {
-            let word = word & mask;
-            *products = smlad(even, sxtb16(word), smlad(odd, sxtb16_ror8(word), *products));
-        }
-    };
-    let (fours, rest) = token.as_chunks::<4>();
-    let [x, y] = channels.map(|channel| channel.as_chunks::<4>().0);
-    for ((a, x), y) in fours.iter().zip(x).zip(y) {
-        let [a, x, y] = [a, x, y].map(|&codes| u32::from_le_bytes(bytemuck::cast(codes)));
-        four(a, [x, y]);
-    }
-    if !rest.is_empty() {
-        four(word(rest, 0), channels.map(|channel| word(channel, fours.len())));
-    }
-    products
 }
 
 /// A layer for two rows or more, or one that stands for two.
@@ -214,31 +228,26 @@ impl<'p> Pass<'p> {
             return None;
         }
         let (acts, weights) = scratch.split_at_mut_checked(scratch.len() - 4 * pairs(inputs))?;
-        let twin = rows(tokens, inputs, acts) <= Row::TWIN_LIMIT;
+        let largest = rows(tokens, inputs, acts);
+        let twin = largest <= Row::TWIN_LIMIT && parts_after_first(pairs(inputs)) <= Row::TWIN_PARTS;
         let (weights, _) = weights.as_chunks_mut();
         Some(Self { acts, weights, count, outputs, twin, started: None, out })
     }
 
     /// All rows' outputs of a channel without weights.
     fn constant(&mut self, channel: usize, bias: f32) {
-        let column = self.out.iter_mut().skip(channel).step_by(self.outputs.max(1));
-        column.for_each(|y| *y = bias);
+        let mut place = channel;
+        while let Some(y) = self.out.get_mut(place) {
+            *y = bias;
+            place += self.outputs.max(1);
+        }
     }
 
     /// All rows' outputs of the group whose weights are laid out.
     fn multiply(&mut self, start: Start, numbers: &[u32]) {
-        let pair_words = ROW_PAIR_HEADER + 2 * self.weights.len();
+        let pair_words = row_pair_words(self.weights.len());
         if self.started != Some(start) {
-            self.started = Some(start);
-            for pair in self.acts.chunks_exact_mut(pair_words.max(1)) {
-                let Some(header) = pair.first_chunk_mut() else { continue };
-                for (row, sum) in Row::two(header).into_iter().zip(header) {
-                    *sum = match start {
-                        Start::Plain(bits) => row.plain_start(bits),
-                        Start::Twin => row.twin_start(),
-                    };
-                }
-            }
+            self.start(start, pair_words);
         }
         let in_twos = self.count / 2;
         let Some((acts, last)) = self.acts.split_at_checked(in_twos * pair_words) else { return };
@@ -247,13 +256,21 @@ impl<'p> Pass<'p> {
         }
         if !last.is_empty() {
             // The last of an odd number of rows is there twice and goes to one place.
-            tile(
-                last,
-                self.weights,
-                numbers,
-                span_mut(self.out, (self.count - 1) * self.outputs, self.outputs),
-                0,
-            );
+            let out = span_mut(self.out, (self.count - 1) * self.outputs, self.outputs);
+            tile(last, self.weights, numbers, out, 0);
+        }
+    }
+
+    #[inline(never)]
+    fn start(&mut self, start: Start, pair_words: usize) {
+        self.started = Some(start);
+        for pair in self.acts.chunks_exact_mut(pair_words.max(1)) {
+            let Some(header) = pair.first_chunk_mut::<ROW_PAIR_HEADER>() else { continue };
+            let starts = match start {
+                Start::Plain(bits) => Row::two(header).map(|row| row.plain_start(bits)),
+                Start::Twin => [header[8], header[9]],
+            };
+            copy(&starts, header);
         }
     }
 }

@@ -3,11 +3,7 @@
 
 use core::arch::naked_asm;
 
-use super::super::ROW_PAIR_HEADER;
-use crate::span::span;
-
-/// Pairs of inputs in the unrolled block.
-const BLOCK: usize = 32;
+use super::super::{BLOCK, parts_after_first, row_pair_words};
 
 /// What becomes of the eight sums of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +23,7 @@ struct Frame {
     stride: usize,
     acts_end: *const u32,
     first: usize,
+    /// Whether there are more parts: 0 none, 1 for plain streams, 2 for twins.
     more: usize,
     weights_end: *const u32,
     finish: Finish,
@@ -38,40 +35,52 @@ struct Frame {
 /// `weights` has four streams, pair by pair; a twin stream carries two channels of 2 bits. `numbers` are the channels'
 /// offsets, steps and biases, as in a packed group. `out` starts at the first row; `stride` is the distance of rows in
 /// elements, 0 if the second row of the only pair is the first again.
-#[inline(never)]
 pub(super) fn tile(acts: &[u32], weights: &[[u32; 4]], numbers: &[u32], out: &mut [f32], stride: usize) {
-    let channels = numbers.len() / 3;
-    let twin = channels == 8;
-    let offsets = span(numbers, 0, channels);
-    let (Some(&start), true) = (offsets.first(), (channels == 4 || twin) && numbers.len() == 3 * channels)
-    else {
-        return;
-    };
+    match numbers.len() {
+        12 => run_tile::<4>(acts, weights, numbers, out, stride),
+        24 => run_tile::<8>(acts, weights, numbers, out, stride),
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn run_tile<const CHANNELS: usize>(
+    acts: &[u32],
+    weights: &[[u32; 4]],
+    numbers: &[u32],
+    out: &mut [f32],
+    stride: usize,
+) {
+    let Some(offsets) = numbers.first_chunk::<CHANNELS>() else { return };
+    let [start, ..] = offsets[..] else { return };
+    let twin = CHANNELS == 8;
     let pairs = weights.len();
-    let row_pairs = acts.len() / (ROW_PAIR_HEADER + 2 * pairs).max(1);
-    if pairs < 2 || row_pairs == 0 || acts.len() != row_pairs * (ROW_PAIR_HEADER + 2 * pairs) {
+    let pair_words = row_pair_words(pairs);
+    let row_pairs = acts.len() / pair_words.max(1);
+    if pairs < 2 || row_pairs == 0 || acts.len() != row_pairs * pair_words {
         return;
     }
-    let last_row = (2 * row_pairs - 1).saturating_mul(stride);
-    let (mut largest, mut consecutive) = (0, true);
+    let (mut largest, mut gaps, mut low_bits) = (0, 0, 0);
     for (lane, &offset) in offsets.iter().enumerate() {
-        largest = largest.max(offset.div_ceil(4) as usize);
-        consecutive &= offset == start.wrapping_add(4 * lane as u32);
+        largest = largest.max(offset);
+        gaps |= offset ^ start.wrapping_add(4 * lane as u32);
+        low_bits |= offset;
     }
-    if last_row.saturating_add(largest) >= out.len() {
+    let consecutive = gaps == 0;
+    let last_row = (2 * row_pairs - 1).saturating_mul(stride);
+    if last_row.saturating_add(largest as usize / 4) >= out.len() || low_bits & 3 != 0 {
         return;
     }
     let start = if consecutive { start as usize } else { 0 };
-    let rest = pairs - 2;
-    let first = if rest == 0 { 0 } else { (rest - 1) % BLOCK + 1 };
+    let parts = parts_after_first(pairs);
     let ends = weights.as_ptr_range();
     let frame = Frame {
         weights: ends.start.cast(),
         out: out.as_mut_ptr().cast::<u8>().wrapping_add(start),
         stride: 4 * stride,
         acts_end: acts.as_ptr_range().end,
-        first,
-        more: usize::from(rest > first),
+        first: pairs - 2 - BLOCK * parts,
+        more: if parts == 0 { 0 } else { 1 + usize::from(twin) },
         weights_end: ends.end.cast(),
         finish: match (twin, consecutive) {
             (false, true) => Finish::Plain,
@@ -170,9 +179,9 @@ macro_rules! plain_lanes {
     };
 }
 
-/// Lanes of one row of twin streams.
+/// Lanes of one row of twin streams; its low sums that were taken out lie `$taken` bytes behind the others.
 macro_rules! twin_lanes {
-    ($constants:literal, $a:literal, $b:literal, $c:literal, $d:literal, $scale:literal) => {
+    ($taken:literal, $constants:literal, $a:literal, $b:literal, $c:literal, $d:literal, $scale:literal) => {
         concat!(
             "vmov r2, r3, ",
             $constants,
@@ -181,6 +190,13 @@ macro_rules! twin_lanes {
             split!($b, "s2", "s3"),
             split!($c, "s4", "s5"),
             split!($d, "s6", "s7"),
+            "ldr r2, [sp, #64]\n",
+            "cbz r2, 79f\n",
+            "add r2, #",
+            $taken,
+            "\n",
+            "bl 80b\n",
+            "79:\n",
             lane!("s0", "s16", $scale, "s24"),
             lane!("s1", "s17", $scale, "s25"),
             lane!("s2", "s18", $scale, "s26"),
@@ -189,6 +205,44 @@ macro_rules! twin_lanes {
             lane!("s5", "s21", $scale, "s29"),
             lane!("s6", "s22", $scale, "s30"),
             lane!("s7", "s23", $scale, "s31"),
+        )
+    };
+}
+
+/// Takes the low sums out of two twin streams of a row, whose next part starts with `$start`.
+macro_rules! take_out {
+    ($a:literal, $b:literal, $start:literal, $taken:literal) => {
+        concat!(
+            "ubfx r12, ",
+            $a,
+            ", #0, #14\n",
+            "ubfx lr, ",
+            $b,
+            ", #0, #14\n",
+            "orr r12, r12, lr, lsl #16\n",
+            "ldr lr, [sp, #",
+            $taken,
+            "]\n",
+            "add r12, lr\n",
+            "str r12, [sp, #",
+            $taken,
+            "]\n",
+            "bfc ",
+            $a,
+            ", #0, #14\n",
+            "bfc ",
+            $b,
+            ", #0, #14\n",
+            "add ",
+            $a,
+            ", ",
+            $start,
+            "\n",
+            "add ",
+            $b,
+            ", ",
+            $start,
+            "\n",
         )
     };
 }
@@ -213,7 +267,8 @@ macro_rules! scatter {
 
 // Registers: r0 activations, r1 weights, r4-r7 sums of the first row, r8-r11 of the second, the rest passes through.
 // s16-s23 steps, s24-s31 biases, s8-s9 scales, s10-s13 constants of the twin split. The frame lies at sp: 0 weights,
-// 4 out, 8 stride, 12 acts_end, 16 entry into the block, 20 after the block, 24 weights_end, 28 finish, 32 offsets.
+// 4 out, 8 stride, 12 acts_end, 16 entry into the block, 20 after the block, 24 weights_end, 28 finish, 32 offsets, 64
+// where the low sums lie that are taken out of twin sums after each part but the last, if there are any, 68 these sums.
 #[unsafe(naked)]
 unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
     naked_asm!(
@@ -221,7 +276,7 @@ unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
         concat!(".cpu ", env!("CHORD_DSP_CORE")),
         "push {{r4-r11, lr}}",
         "vpush {{s16-s31}}",
-        "sub sp, #68",
+        "sub sp, #84",
         "ldm r1!, {{r2-r9}}",
         "stm sp, {{r2-r9}}",
         "ldr r1, [r1]",
@@ -259,8 +314,20 @@ unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
         "orr r3, #1",
         "str r3, [sp, #28]",
         "ldr r2, [sp, #20]",
+        "mov r12, #0",
+        "str r12, [sp, #64]",
         "cbz r2, 61f",
         "adr.w r3, 64f",
+        "cmp r2, #1",
+        "beq 60f",
+        "adr.w r3, 74f",
+        "add r2, sp, #68",
+        "str r2, [sp, #64]",
+        "str r12, [sp, #68]",
+        "str r12, [sp, #72]",
+        "str r12, [sp, #76]",
+        "str r12, [sp, #80]",
+        "60:",
         "orr r3, #1",
         "61:",
         "str r3, [sp, #20]",
@@ -268,7 +335,7 @@ unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
         // A row pair. Its first products start from the row's constant, which sits in the last sum.
         "62:",
         "ldm r0!, {{r7, r11}}",
-        "vldmia r0!, {{s8-s13}}",
+        "vldmia r0!, {{s8-s15}}",
         "ldrd r12, lr, [r0], #8",
         "ldrd r2, r3, [r1], #8",
         "smlad r4, r12, r2, r7",
@@ -313,8 +380,48 @@ unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
         "64:",
         "ldr r12, [sp, #24]",
         "cmp r1, r12",
-        "bne.w 65b",
-        "ldr pc, [sp, #28]",
+        "it eq",
+        "ldreq pc, [sp, #28]",
+        // The next part's starts are for twins.
+        "add r0, #8",
+        "b.w 65b",
+        ".p2align 2",
+        "74:",
+        "ldr r12, [sp, #24]",
+        "cmp r1, r12",
+        "it eq",
+        "ldreq pc, [sp, #28]",
+        "ldrd r2, r3, [r0], #8",
+        take_out!("r4", "r5", "r2", "68"),
+        take_out!("r6", "r7", "r2", "72"),
+        take_out!("r8", "r9", "r3", "76"),
+        take_out!("r10", "r11", "r3", "80"),
+        "b.w 65b",
+        // The low sums of four streams, taken out before, to their lanes; leaves zeros.
+        ".p2align 2",
+        "80:",
+        "push {{r4-r6, lr}}",
+        "ldrd r4, r5, [r2]",
+        "uxth r6, r4",
+        "vmov r12, s0",
+        "add r12, r12, r6, lsl #1",
+        "vmov s0, r12",
+        "lsr r6, r4, #16",
+        "vmov r12, s2",
+        "add r12, r12, r6, lsl #1",
+        "vmov s2, r12",
+        "uxth r6, r5",
+        "vmov r12, s4",
+        "add r12, r12, r6, lsl #1",
+        "vmov s4, r12",
+        "lsr r6, r5, #16",
+        "vmov r12, s6",
+        "add r12, r12, r6, lsl #1",
+        "vmov s6, r12",
+        "movs r4, #0",
+        "movs r5, #0",
+        "strd r4, r5, [r2]",
+        "pop {{r4-r6, pc}}",
         ".p2align 2",
         "70:",
         plain_lanes!(),
@@ -343,11 +450,11 @@ unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
         "b.w 69f",
         ".p2align 2",
         "72:",
-        twin_lanes!("s10, s11", "r4", "r5", "r6", "r7", "s8"),
+        twin_lanes!("0", "s10, s11", "r4", "r5", "r6", "r7", "s8"),
         "ldm sp, {{r1, r4, r5}}",
         "vstm r4, {{s0-s7}}",
         "add r4, r5",
-        twin_lanes!("s12, s13", "r8", "r9", "r10", "r11", "s9"),
+        twin_lanes!("8", "s12, s13", "r8", "r9", "r10", "r11", "s9"),
         "vstm r4, {{s0-s7}}",
         "add r4, r5",
         "ldr r12, [sp, #12]",
@@ -357,7 +464,7 @@ unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
         "b.w 69f",
         ".p2align 2",
         "73:",
-        twin_lanes!("s10, s11", "r4", "r5", "r6", "r7", "s8"),
+        twin_lanes!("0", "s10, s11", "r4", "r5", "r6", "r7", "s8"),
         "ldrd r2, r3, [sp, #4]",
         scatter!("32", "s0", "s1"),
         scatter!("40", "s2", "s3"),
@@ -365,7 +472,7 @@ unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
         scatter!("56", "s6", "s7"),
         "add r2, r3",
         "str r2, [sp, #4]",
-        twin_lanes!("s12, s13", "r8", "r9", "r10", "r11", "s9"),
+        twin_lanes!("8", "s12, s13", "r8", "r9", "r10", "r11", "s9"),
         "ldm sp, {{r1, r2, r3, r12}}",
         scatter!("32", "s0", "s1"),
         scatter!("40", "s2", "s3"),
@@ -376,7 +483,7 @@ unsafe extern "C" fn run(_acts: *const u32, _frame: *const Frame) {
         "cmp r0, r12",
         "bne.w 62b",
         "69:",
-        "add sp, #68",
+        "add sp, #84",
         "vpop {{s16-s31}}",
         "pop {{r4-r11, pc}}",
     )

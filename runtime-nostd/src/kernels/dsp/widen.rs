@@ -5,14 +5,14 @@
 use core::arch::naked_asm;
 
 use super::super::packed::{SIGNS, twin, two_bits};
-use super::super::{ROW_PAIR_HEADER, Tokens, word};
+use super::super::{BLOCK, ROW_PAIR_HEADER, Tokens, pairs, parts_after_first, row_pair_words, word};
 use super::instructions::{sxtb16, sxtb16_ror8, usada8};
-use crate::span::span;
+use crate::span::{copy, span};
 
 /// What the sums of a row are corrected with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
-    sum: i32,
+    pub(super) sum: i32,
 }
 
 impl Row {
@@ -20,8 +20,11 @@ impl Row {
     /// `1.5 sum |a|` of `1.5 sum a`, and this distance and a rounding have 2^13 - 1 to them.
     pub(super) const TWIN_LIMIT: u32 = 5460;
 
+    /// Most parts after the first whose low twin sums, of 14 bits, add up in 16.
+    pub(super) const TWIN_PARTS: usize = 4;
+
     /// The rows of a pair, from its header.
-    pub(super) fn two(&[_, _, _, _, _, first, _, second]: &[u32; ROW_PAIR_HEADER]) -> [Self; 2] {
+    pub(super) fn two(&[_, _, _, _, _, first, _, second, ..]: &[u32; ROW_PAIR_HEADER]) -> [Self; 2] {
         [first, second].map(|sum| Self { sum: sum as i32 })
     }
 
@@ -36,7 +39,7 @@ impl Row {
     }
 
     /// What a low twin sum, doubled, lacks of the sum of levels.
-    fn twin_low(self) -> i32 {
+    pub(super) fn twin_low(self) -> i32 {
         -(1 << 14) - (self.sum & 1)
     }
 }
@@ -50,62 +53,121 @@ fn words(bytes: &[i8]) -> impl Iterator<Item = u32> {
 }
 
 /// Widens the rows of `tokens`, two by two, each two behind their constants: starts of the sums (set later), scales,
-/// and for either row the constants of the twin split. Returns the largest `sum |a|` of a row.
+/// and for either row the constants of the twin split. A part but the first stands behind the starts of its twin sums.
+/// Returns the largest `sum |a|` of a part of a row.
 pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> u32 {
     let mut largest = 0;
-    let words = ROW_PAIR_HEADER + 4 * inputs.div_ceil(4);
+    let pairs = pairs(inputs);
+    let after_first = parts_after_first(pairs);
+    let first_fours = (pairs - BLOCK * after_first) / 2;
     let twos = tokens.codes.chunks((2 * inputs).max(1)).zip(tokens.scales.chunks(2));
-    for ((codes, scales), pair) in twos.zip(acts.chunks_exact_mut(words.max(1))) {
+    for ((codes, scales), pair) in twos.zip(acts.chunks_exact_mut(row_pair_words(pairs).max(1))) {
         // An odd last row goes in twice.
-        let first = span(codes, 0, inputs);
-        let (second, [first_scale, second_scale]) = match *scales {
+        let mut a = span(codes, 0, inputs);
+        let (mut b, [first_scale, second_scale]) = match *scales {
             [a, b] => (span(codes, inputs, inputs), [a, b]),
-            [a] => (first, [a, a]),
+            [scale] => (a, [scale, scale]),
             _ => continue,
         };
-        let Some(([_, _, constants @ ..], body)) = pair.split_first_chunk_mut::<ROW_PAIR_HEADER>() else {
+        let Some(([_, _, constants @ .., x, y], mut body)) = pair.split_first_chunk_mut::<ROW_PAIR_HEADER>()
+        else {
             continue;
         };
-        let [(a, a_magnitude), (b, b_magnitude)] = two_rows(first, second, body);
-        *constants = [
-            first_scale.to_bits(),
-            second_scale.to_bits(),
-            a.twin_low() as u32,
-            a.sum as u32,
-            b.twin_low() as u32,
-            b.sum as u32,
-        ];
-        largest = largest.max(a_magnitude).max(b_magnitude);
+        let Some(out) = body.split_off_mut(..4 * first_fours) else { continue };
+        let two = part(&mut a, &mut b, out, &mut largest);
+        let [mut a_sum, mut b_sum] = two.map(|row| row.sum);
+        let [mut a_low, mut b_low] = two.map(Row::twin_low);
+        [*x, *y] = two.map(Row::twin_start);
+        for _ in 0..after_first {
+            let (Some(starts), Some(out)) = (body.split_off_mut(..2), body.split_off_mut(..2 * BLOCK)) else {
+                break;
+            };
+            let two = part(&mut a, &mut b, out, &mut largest);
+            copy(&two.map(Row::twin_start), starts);
+            let [a_row, b_row] = two;
+            a_sum += a_row.sum;
+            b_sum += b_row.sum;
+            a_low += a_row.twin_low();
+            b_low += b_row.twin_low();
+        }
+        let [first_scale, second_scale] = [first_scale, second_scale].map(f32::to_bits);
+        *constants = [first_scale, second_scale, a_low as u32, a_sum as u32, b_low as u32, b_sum as u32];
     }
     largest
 }
 
-// The functions with hot loops stay apart: inlined together they have too few registers.
+/// Widens a part of two rows, as long as `out`, and takes it off them. `largest` is the largest sum of magnitudes so far.
+#[inline(always)]
+fn part(a: &mut &[i8], b: &mut &[i8], out: &mut [u32], largest: &mut u32) -> [Row; 2] {
+    let inputs = out.len();
+    let sums = two_rows(a.get(..inputs).unwrap_or(a), b.get(..inputs).unwrap_or(b), out);
+    *a = a.get(inputs..).unwrap_or_default();
+    *b = b.get(inputs..).unwrap_or_default();
+    sums.map(|[sum, magnitude]| {
+        *largest = (*largest).max(magnitude);
+        Row { sum: sum as i32 - 128 * inputs as i32 }
+    })
+}
 
-/// Widens two rows; returns the sum and the sum of magnitudes of each.
+/// Widens two rows; returns the sum of each one's codes plus 128, and the sum of its magnitudes.
 #[inline(never)]
-fn two_rows(first: &[i8], second: &[i8], out: &mut [u32]) -> [(Row, u32); 2] {
-    let (out, _) = out.as_chunks_mut::<4>();
-    let [mut a_sum, mut a_magnitude, mut b_sum, mut b_magnitude] = [0; 4];
-    let fours = out.len();
-    let mut four = |a: u32, b: u32, out: &mut [u32; 4]| {
+fn two_rows(first: &[i8], second: &[i8], out: &mut [u32]) -> [[u32; 2]; 2] {
+    let fours = (first.len().min(second.len()) / 4).min(out.len() / 4);
+    let mut sums = [[0; 2]; 2];
+    if fours > 0 {
+        // SAFETY: reads that many fours of codes of either row, at any alignment, and writes as many fours of words.
+        unsafe { widen(first.as_ptr(), second.as_ptr(), out.as_mut_ptr(), fours, &mut sums) };
+    }
+    if let Some(out) = out.as_chunks_mut::<4>().0.get_mut(fours) {
+        let (a, b) = (word(first, fours), word(second, fours));
         *out = [sxtb16(a), sxtb16(b), sxtb16_ror8(a), sxtb16_ror8(b)];
-        let (a, b) = (a ^ SIGNS, b ^ SIGNS);
-        a_sum = usada8(a, 0, a_sum);
-        a_magnitude = usada8(a, SIGNS, a_magnitude);
-        b_sum = usada8(b, 0, b_sum);
-        b_magnitude = usada8(b, SIGNS, b_magnitude);
-    };
-    let (a_fours, a_rest) = first.as_chunks::<4>();
-    let (b_fours, b_rest) = second.as_chunks::<4>();
-    for ((&a, &b), out) in a_fours.iter().zip(b_fours).zip(&mut *out) {
-        four(u32::from_le_bytes(bytemuck::cast(a)), u32::from_le_bytes(bytemuck::cast(b)), out);
+        for ([sum, magnitude], word) in sums.iter_mut().zip([a, b]) {
+            *sum = usada8(word ^ SIGNS, 0, *sum);
+            *magnitude = usada8(word ^ SIGNS, SIGNS, *magnitude);
+        }
     }
-    if let Some(out) = out.get_mut(a_fours.len()) {
-        four(word(a_rest, 0), word(b_rest, 0), out);
-    }
-    let row = |sum: u32| Row { sum: sum as i32 - 4 * 128 * fours as i32 };
-    [(row(a_sum), a_magnitude), (row(b_sum), b_magnitude)]
+    sums
+}
+
+// Registers: r4-r7 sums, r8 and r9 pairs, r10 and r11 codes, r12 signs, lr zero.
+#[unsafe(naked)]
+unsafe extern "C" fn widen(
+    _first: *const i8,
+    _second: *const i8,
+    _out: *mut u32,
+    _fours: usize,
+    _sums: *mut [[u32; 2]; 2],
+) {
+    naked_asm!(
+        concat!(".cpu ", env!("CHORD_DSP_CORE")),
+        "push {{r4-r11, lr}}",
+        "mov r4, #0",
+        "mov r5, #0",
+        "mov r6, #0",
+        "mov r7, #0",
+        "mov r12, #0x80808080",
+        "mov lr, #0",
+        "2:",
+        "ldr r10, [r0], #4",
+        "ldr r11, [r1], #4",
+        "sxtb16 r8, r10",
+        "sxtb16 r9, r11",
+        "strd r8, r9, [r2], #8",
+        "sxtb16 r8, r10, ror #8",
+        "sxtb16 r9, r11, ror #8",
+        "strd r8, r9, [r2], #8",
+        "eor r10, r12",
+        "eor r11, r12",
+        "usada8 r4, r10, lr, r4",
+        "usada8 r5, r10, r12, r5",
+        "usada8 r6, r11, lr, r6",
+        "usada8 r7, r11, r12, r7",
+        "subs r3, #1",
+        "bne 2b",
+        "ldr r0, [sp, #36]",
+        "stm r0, {{r4-r7}}",
+        "pop {{r4-r11, pc}}",
+    )
 }
 
 /// Four channels as streams of `2 q`, unsigned.

@@ -3,6 +3,7 @@
 #![no_main]
 
 use chord_kernel_bench::{LAYER, Random, bundle, pack_plan};
+use chord_plan::bundle::Floats;
 use chord_runtime::Widths;
 use chord_runtime::kernels::{Linear, Native, Scalar, Tokens, scratch_words};
 use cortex_m_rt::entry;
@@ -112,8 +113,90 @@ fn main() -> ! {
             }
         }
     }
-    hprintln!("{} layers, the same bits", cases);
+    let tokens = check_tokens(&mut random);
+    hprintln!("{} layers, {} tokens, the same bits", cases, tokens);
     exit(true)
+}
+
+/// What happens to tokens between layers: normalisation, quantisation, attention.
+fn check_tokens(random: &mut Random) -> usize {
+    const KEYS: usize = 9;
+    const LONGEST: usize = 72;
+    let mut cases = 0;
+    for width in 1..=LONGEST {
+        for kind in 0..12 {
+            let mut number = || match (kind, random.below(16)) {
+                (0, _) => [0.0, -0.0][random.below(2)],
+                (1, 0) => f32::from_bits(random.bits() as u32),
+                (2, _) => 1e-30 * random.signed(),
+                (3, _) => 1e30 * random.signed(),
+                (4, _) => [-1.0, 1.0][random.below(2)],
+                _ => random.signed(),
+            };
+            let mut token = [0.0; LONGEST];
+            token.fill_with(&mut number);
+            let token = &token[..width];
+
+            let mut codes = [[99; LONGEST + 1]; 2];
+            let start = cases % 2;
+            let [expected, found] = &mut codes;
+            let (expected, found) = (&mut expected[start..][..width], &mut found[start..][..width]);
+            let scales = [Scalar.quantise(token, expected), Native::default().quantise(token, found)];
+            same("quantise", width, kind, scales[0], scales[1]);
+            if expected != found {
+                hprintln!("quantise {} numbers, kind {}: {:?}, expected {:?}", width, kind, found, expected);
+                exit(false);
+            }
+
+            let mut table = [[0; 4 * LONGEST + 1]; 2];
+            for table in &mut table {
+                for bytes in table[start..].as_chunks_mut::<4>().0 {
+                    *bytes = number().to_le_bytes();
+                }
+            }
+            let [gamma, beta] = table.each_ref().map(|table| Floats::new(&table[start..][..4 * width]));
+            let mut out = [[7.0; LONGEST]; 2];
+            let [expected, found] = &mut out;
+            Scalar.layer_norm(token, gamma, beta, 1e-5, &mut expected[..width]);
+            Native::default().layer_norm(token, gamma, beta, 1e-5, &mut found[..width]);
+            for (expected, found) in expected.iter().zip(found) {
+                same("norm", width, kind, *expected, *found);
+            }
+
+            let (mut expected, mut found) = ([1.5; LONGEST], [1.5; LONGEST]);
+            Scalar.add(&mut expected[..width + start.min(LONGEST - width)], token);
+            Native::default().add(&mut found[..width + start.min(LONGEST - width)], token);
+            for (expected, found) in expected.iter().zip(&found) {
+                same("add", width, kind, *expected, *found);
+            }
+
+            let stride = width + cases % 3;
+            let mut tables = [[0.0; KEYS * (LONGEST + 2)]; 2];
+            tables.iter_mut().for_each(|table| table.fill_with(&mut number));
+            for keys in 1..=KEYS {
+                let [table, values] = tables.each_ref().map(|table| &table[..(keys - 1) * stride + width]);
+                let mut out = [[7.0; LONGEST]; 2];
+                let mut scores = [[7.0; KEYS]; 2];
+                let ([expected, found], [a, b]) = (&mut out, &mut scores);
+                let (a, b) = (&mut a[..keys], &mut b[..keys]);
+                Scalar.attend(token, table, values, stride, 0.3, a, &mut expected[..width]);
+                Native::default().attend(token, table, values, stride, 0.3, b, &mut found[..width]);
+                for (expected, found) in expected.iter().zip(found).chain(a.iter().zip(b)) {
+                    same("attention", width, keys, *expected, *found);
+                }
+            }
+            cases += 1;
+        }
+    }
+    cases
+}
+
+/// Any NaN is as good as another: the engine lets none out.
+fn same(what: &str, width: usize, kind: usize, expected: f32, found: f32) {
+    if expected.to_bits() != found.to_bits() && !(expected.is_nan() && found.is_nan()) {
+        hprintln!("{} of {} numbers, {}: {:?}, expected {:?}", what, width, kind, found, expected);
+        exit(false);
+    }
 }
 
 fn exit(success: bool) -> ! {

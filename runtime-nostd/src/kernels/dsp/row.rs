@@ -1,0 +1,600 @@
+//! One row by all channels: the row is widened once, and each width has a loop of its own over its packed groups.
+//!
+//! A half of a packed word holds several channels. Multiplied whole, and again without its top channel, and so on, it
+//! gives sums whose differences are the channels' own, shifted; `vcvt` takes the shift back. The row is doubled for
+//! these, so that they are sums of `a * 2 q` and start where they end as sums of levels.
+
+use core::arch::naked_asm;
+
+use super::super::packed::{Run, SIGNS};
+use super::super::word;
+use super::instructions::{sxtb16, sxtb16_ror8, usada8};
+use super::widen::Row;
+
+/// A widened row.
+pub(super) struct WideRow<'w> {
+    /// Pairs of inputs.
+    plain: &'w [u32],
+    /// Twice that.
+    doubled: &'w [u32],
+    scale: f32,
+    sum: i32,
+    /// `sum |a|`.
+    magnitude: u32,
+}
+
+/// Fours of inputs in an unrolled block.
+const BLOCK: usize = 4;
+
+impl<'w> WideRow<'w> {
+    /// Largest `sum |a|` of a row whose differences of sums fit: `2^8 * 255 sum |a| < 2^31`.
+    const LIMIT: u32 = 32767;
+
+    /// Widens a row into `memory`; `None` if that is too small, or the sums too large.
+    pub(super) fn new(token: &[i8], scale: f32, memory: &'w mut [u32]) -> Option<Self> {
+        let pairs = super::super::pairs(token.len());
+        let (plain, doubled) = memory.get_mut(..2 * pairs)?.split_at_mut_checked(pairs)?;
+        let (sum, magnitude) = widen(token, plain, doubled);
+        (magnitude <= Self::LIMIT).then_some(Self { plain, doubled, scale, sum, magnitude })
+    }
+
+    /// The outputs of a run of packed groups.
+    pub(super) fn multiply(&self, run: Run<'_>, out: &mut [f32]) {
+        let fours = self.plain.len() / 2;
+        let Some(last) = size_of_val(out).checked_sub(4) else { return };
+        let [group, weights] = run.group;
+        let count = run.words.len() / group.max(1);
+        // Packed for this many inputs.
+        let fits = weights == self.plain.len() * if run.bits == 8 { 2 } else { 1 };
+        if count == 0 || fours == 0 || !fits {
+            return;
+        }
+        let first = (fours - 1) % BLOCK + 1;
+        let sum = self.sum as u32;
+        // Differences of neighbours are 1, 2^4, 2^8 and 2^12 times the channels' starts.
+        let starts = match run.bits {
+            8 => {
+                let even = sum.wrapping_mul(0u32.wrapping_sub(255));
+                let odd = even.wrapping_add(sum << 8);
+                [even, odd, even, odd]
+            }
+            4 => {
+                let start = sum.wrapping_mul(0u32.wrapping_sub(15));
+                let second = start.wrapping_add(start << 4);
+                let third = second.wrapping_add(start << 8);
+                [start, second, third, third.wrapping_add(sum << 12)]
+            }
+            _ => [0; 4],
+        };
+        let mut frame = Frame {
+            out: out.as_mut_ptr().cast(),
+            acts: self.doubled.as_ptr(),
+            acts_end: self.doubled.as_ptr_range().end,
+            first,
+            count,
+            starts,
+            scale: self.scale,
+            low: 0,
+            high: sum,
+            carries: 0,
+            last,
+        };
+        let groups = run.words.as_ptr();
+        // SAFETY: each reads `count` groups, which the run has, and for each group `acts` from end to end; it writes
+        // to offsets in `out` up to its `last` float only.
+        match run.bits {
+            8 => unsafe { eight_bits(groups, &frame) },
+            4 => unsafe { four_bits(groups, &frame) },
+            _ => {
+                frame.acts = self.plain.as_ptr();
+                frame.acts_end = self.plain.as_ptr_range().end;
+                let row = Row { sum: self.sum };
+                if self.magnitude <= Row::TWIN_LIMIT {
+                    frame.starts = [row.twin_start(); 4];
+                    frame.low = row.twin_low() as u32;
+                } else {
+                    // The low sum of a block, 16 inputs, lies within 3 * 16 * 127 of 0.
+                    frame.carries = 1;
+                    frame.starts = [1 << 13; 4];
+                    let blocks = fours.div_ceil(BLOCK) as u32;
+                    frame.low = 0u32.wrapping_sub(sum.wrapping_mul(3)).wrapping_sub(blocks << 14);
+                }
+                unsafe { two_bits(groups, &frame) }
+            }
+        }
+    }
+
+    /// `sum a` and `sum 2 a (k & mask)` of two channels that are read in place.
+    pub(super) fn in_place(&self, channels: [&[i8]; 2], masks: [u32; 2]) -> (i32, [i32; 2]) {
+        let fours = channels[0].len().min(channels[1].len()) / 4;
+        let (mut products, mut acts) = ([0; 2], self.doubled);
+        if fours > 0 && acts.len() >= 2 * fours {
+            // SAFETY: reads `fours` words of either channel, at any alignment, and two words of `acts` for each.
+            let both = unsafe {
+                let [a, b] = channels.map(<[i8]>::as_ptr);
+                two_channels(acts.as_ptr(), a, b, &Masks { masks, fours })
+            };
+            products = [both as i32, (both >> 32) as i32];
+            acts = acts.get(2 * fours..).unwrap_or_default();
+        }
+        if let &[even, odd] = acts {
+            for ((product, channel), mask) in products.iter_mut().zip(channels).zip(masks) {
+                let word = word(channel, fours) & mask;
+                *product = super::instructions::smlad(odd, sxtb16_ror8(word), *product);
+                *product = super::instructions::smlad(even, sxtb16(word), *product);
+            }
+        }
+        (self.sum, products)
+    }
+}
+
+/// Widens a token; returns its sum and the sum of its magnitudes.
+#[inline(never)]
+fn widen(token: &[i8], plain: &mut [u32], doubled: &mut [u32]) -> (i32, u32) {
+    let (mut sum, mut magnitude) = (0, 0);
+    let (plain, doubled) = (plain.as_chunks_mut::<2>().0, doubled.as_chunks_mut::<2>().0);
+    let fours = plain.len();
+    let mut four = |word: u32, plain: &mut [u32; 2], doubled: &mut [u32; 2]| {
+        *plain = [sxtb16(word), sxtb16_ror8(word)];
+        // The bit that the low half hands to the high one is left out.
+        *doubled = plain.map(|pair| (pair << 1) & 0xfffe_ffff);
+        let word = word ^ SIGNS;
+        sum = usada8(word, 0, sum);
+        magnitude = usada8(word, SIGNS, magnitude);
+    };
+    let (words, rest) = token.as_chunks::<4>();
+    for ((&codes, plain), doubled) in words.iter().zip(&mut *plain).zip(&mut *doubled) {
+        four(u32::from_le_bytes(bytemuck::cast(codes)), plain, doubled);
+    }
+    if let (Some(plain), Some(doubled)) = (plain.get_mut(words.len()), doubled.get_mut(words.len())) {
+        four(word(rest, 0), plain, doubled);
+    }
+    (sum as i32 - 4 * 128 * fours as i32, magnitude)
+}
+
+/// What the loops read; the assembly knows the order.
+#[repr(C)]
+struct Frame {
+    out: *mut u8,
+    acts: *const u32,
+    acts_end: *const u32,
+    /// Fours of inputs that the first pass through the block takes.
+    first: usize,
+    count: usize,
+    starts: [u32; 4],
+    scale: f32,
+    /// What a low twin sum, doubled, lacks of the sum of levels, and a high one.
+    low: u32,
+    high: u32,
+    /// Whether low twin sums are taken out after each block.
+    carries: u32,
+    /// Offset of the last float of `out`.
+    last: usize,
+}
+
+/// Copies the frame to the stack: 0 out, 4 acts, 8 acts_end, 12 entry into the block, 16 count, 20 starts, 36 scale,
+/// 40 low, 44 high, 48 carries, 52 last, 56 group, 60 low sums taken out.
+macro_rules! enter {
+    ($bytes:literal) => {
+        concat!(
+            ".cpu ",
+            env!("CHORD_DSP_CORE"),
+            "\n",
+            "push {{r4-r11, lr}}\n",
+            "vpush {{s16-s31}}\n",
+            "sub sp, #76\n",
+            "ldm r1!, {{r2-r9}}\n",
+            "stm sp, {{r2-r9}}\n",
+            "ldm r1, {{r2-r7}}\n",
+            "add r8, sp, #32\n",
+            "stm r8, {{r2-r7}}\n",
+            "ldr r2, [sp, #12]\n",
+            "mov r12, #",
+            $bytes,
+            "\n",
+            "adr.w r3, 63f\n",
+            "mls r3, r2, r12, r3\n",
+            "orr r3, #1\n",
+            "str r3, [sp, #12]\n",
+            "mov r1, r0\n",
+        )
+    };
+}
+
+/// Starts a group; its weights are `$numbers` bytes behind.
+macro_rules! group {
+    ($numbers:literal) => {
+        concat!(
+            "62:\n",
+            "str r1, [sp, #56]\n",
+            "add r1, #",
+            $numbers,
+            "\n",
+            "add r2, sp, #20\n",
+            "ldm r2, {{r4-r7}}\n",
+            "ldr r0, [sp, #4]\n",
+        )
+    };
+}
+
+/// Ends a run.
+macro_rules! leave {
+    () => {
+        concat!(
+            "67:\n",
+            "ldr r3, [sp, #16]\n",
+            "subs r3, #1\n",
+            "str r3, [sp, #16]\n",
+            "bne.w 62b\n",
+            "add sp, #76\n",
+            "vpop {{s16-s31}}\n",
+            "pop {{r4-r11, pc}}\n",
+        )
+    };
+}
+
+/// `(f32(t) * g) * s + bias` of four lanes, the sums in r4-r7, shifted; stores them.
+macro_rules! four_lanes {
+    ($shifts:expr) => {
+        concat!(
+            "vmov s0, s1, r4, r5\n",
+            "vmov s2, s3, r6, r7\n",
+            "vldr s4, [sp, #36]\n",
+            "ldr r8, [sp, #56]\n",
+            "ldm r8!, {{r4-r7}}\n",
+            "vldm r8, {{s8-s15}}\n",
+            $shifts,
+            "vmul.f32 s0, s0, s8\n",
+            "vmul.f32 s1, s1, s9\n",
+            "vmul.f32 s2, s2, s10\n",
+            "vmul.f32 s3, s3, s11\n",
+            "vmul.f32 s0, s0, s4\n",
+            "vmul.f32 s1, s1, s4\n",
+            "vmul.f32 s2, s2, s4\n",
+            "vmul.f32 s3, s3, s4\n",
+            "vadd.f32 s0, s0, s12\n",
+            "vadd.f32 s1, s1, s13\n",
+            "vadd.f32 s2, s2, s14\n",
+            "vadd.f32 s3, s3, s15\n",
+            "ldr r2, [sp]\n",
+            "ldr r12, [sp, #52]\n",
+            scatter!("s0", "s1", "s2", "s3"),
+        )
+    };
+}
+
+/// Four lanes to the offsets in r4-r7; r2 is the row, r12 the largest offset. Offsets beyond are not written.
+macro_rules! scatter {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "vmov r8, r9, ",
+            $a,
+            ", ",
+            $b,
+            "\n",
+            "vmov r10, r11, ",
+            $c,
+            ", ",
+            $d,
+            "\n",
+            "cmp r4, r12\n",
+            "it ls\n",
+            "strls r8, [r2, r4]\n",
+            "cmp r5, r12\n",
+            "it ls\n",
+            "strls r9, [r2, r5]\n",
+            "cmp r6, r12\n",
+            "it ls\n",
+            "strls r10, [r2, r6]\n",
+            "cmp r7, r12\n",
+            "it ls\n",
+            "strls r11, [r2, r7]\n",
+        )
+    };
+}
+
+// Registers of the loops: r0 row, r1 weights, r2 and r3 two pairs of the row, r4-r7 sums, r8-r11 words of weights.
+
+#[unsafe(naked)]
+unsafe extern "C" fn eight_bits(_groups: *const u32, _frame: *const Frame) {
+    naked_asm!(
+        enter!("56"),
+        group!("48"),
+        "ldr pc, [sp, #12]",
+        ".p2align 2",
+        "65:",
+        ".rept 4",
+        "ldm.w r1!, {{r8-r11}}",
+        "ldrd r2, r3, [r0], #8",
+        "uxtb16 r12, r8",
+        "smlad r5, r8, r2, r5",
+        "smlad r4, r12, r2, r4",
+        "uxtb16 r12, r9",
+        "smlad r7, r9, r2, r7",
+        "smlad r6, r12, r2, r6",
+        "uxtb16 r12, r10",
+        "smlad r5, r10, r3, r5",
+        "smlad r4, r12, r3, r4",
+        "uxtb16 r12, r11",
+        "smlad r7, r11, r3, r7",
+        "smlad r6, r12, r3, r6",
+        ".endr",
+        "63:",
+        "ldr r12, [sp, #8]",
+        "cmp r0, r12",
+        "bne 65b",
+        "sub r5, r4",
+        "sub r7, r6",
+        four_lanes!(concat!(
+            "vcvt.f32.s32 s0, s0\n",
+            "vcvt.f32.s32 s1, s1, #8\n",
+            "vcvt.f32.s32 s2, s2\n",
+            "vcvt.f32.s32 s3, s3, #8\n",
+        )),
+        leave!(),
+    )
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn four_bits(_groups: *const u32, _frame: *const Frame) {
+    naked_asm!(
+        enter!("64"),
+        group!("48"),
+        "ldr pc, [sp, #12]",
+        ".p2align 2",
+        "65:",
+        ".rept 4",
+        "ldrd r8, r9, [r1], #8",
+        "ldrd r2, r3, [r0], #8",
+        "smlad r7, r8, r2, r7",
+        "bic.w r8, r8, #0xf000f000",
+        "smlad r6, r8, r2, r6",
+        "uxtb16 r8, r8",
+        "smlad r5, r8, r2, r5",
+        "and.w r8, r8, #0x000f000f",
+        "smlad r4, r8, r2, r4",
+        "smlad r7, r9, r3, r7",
+        "bic.w r9, r9, #0xf000f000",
+        "smlad r6, r9, r3, r6",
+        "uxtb16 r9, r9",
+        "smlad r5, r9, r3, r5",
+        "and.w r9, r9, #0x000f000f",
+        "smlad r4, r9, r3, r4",
+        ".endr",
+        "63:",
+        "ldr r12, [sp, #8]",
+        "cmp r0, r12",
+        "bne 65b",
+        "sub r7, r6",
+        "sub r6, r5",
+        "sub r5, r4",
+        four_lanes!(concat!(
+            "vcvt.f32.s32 s0, s0\n",
+            "vcvt.f32.s32 s1, s1, #4\n",
+            "vcvt.f32.s32 s2, s2, #8\n",
+            "vcvt.f32.s32 s3, s3, #12\n",
+        )),
+        leave!(),
+    )
+}
+
+/// The products of a word of twins; r12 is the mask.
+macro_rules! twins {
+    ($word:literal, $acts:literal) => {
+        concat!(
+            "and.w lr, r12, ",
+            $word,
+            "\nsmlad r4, lr, ",
+            $acts,
+            ", r4\n",
+            "and.w lr, r12, ",
+            $word,
+            ", ror #4\nsmlad r5, lr, ",
+            $acts,
+            ", r5\n",
+            "and.w lr, r12, ",
+            $word,
+            ", ror #8\nsmlad r6, lr, ",
+            $acts,
+            ", r6\n",
+            "and.w lr, r12, ",
+            $word,
+            ", ror #12\nsmlad r7, lr, ",
+            $acts,
+            ", r7\n",
+        )
+    };
+}
+
+/// Two lanes out of a twin sum: r2 and r3 hold the row's constants, `$taken` the low sums taken out before.
+macro_rules! split {
+    ($sum:literal, $taken:literal, $low:literal, $high:literal) => {
+        concat!(
+            "ubfx r12, ",
+            $sum,
+            ", #0, #14\n",
+            "add r12, ",
+            $taken,
+            "\n",
+            "add r12, r2, r12, lsl #1\n",
+            "asr ",
+            $sum,
+            ", ",
+            $sum,
+            ", #14\n",
+            "add ",
+            $sum,
+            ", r3, ",
+            $sum,
+            ", lsl #1\n",
+            "vmov ",
+            $low,
+            ", ",
+            $high,
+            ", r12, ",
+            $sum,
+            "\n",
+        )
+    };
+}
+
+/// One lane of eight.
+macro_rules! lane {
+    ($y:literal, $step:literal, $bias:literal) => {
+        concat!(
+            "vcvt.f32.s32 ",
+            $y,
+            ", ",
+            $y,
+            "\nvmul.f32 ",
+            $y,
+            ", ",
+            $y,
+            ", ",
+            $step,
+            "\nvmul.f32 ",
+            $y,
+            ", ",
+            $y,
+            ", s8\nvadd.f32 ",
+            $y,
+            ", ",
+            $y,
+            ", ",
+            $bias,
+            "\n",
+        )
+    };
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn two_bits(_groups: *const u32, _frame: *const Frame) {
+    naked_asm!(
+        enter!("72"),
+        group!("96"),
+        "movw r12, #0xc003",
+        "movt r12, #0xc003",
+        "movs r2, #0",
+        "movs r3, #0",
+        "strd r2, r3, [sp, #60]",
+        "strd r2, r3, [sp, #68]",
+        "ldr pc, [sp, #12]",
+        ".p2align 2",
+        "65:",
+        ".rept 4",
+        "ldrd r8, r9, [r1], #8",
+        "ldrd r2, r3, [r0], #8",
+        twins!("r8", "r2"),
+        twins!("r9", "r3"),
+        ".endr",
+        "63:",
+        "ldrd r2, r3, [sp, #48]",
+        "ldr lr, [sp, #8]",
+        "cmp r0, lr",
+        "beq 70f",
+        "cmp r2, #0",
+        "beq 65b",
+        // The low sums leave, and start in the middle again.
+        "add lr, sp, #60",
+        "ldm lr, {{r2, r3, r8, r9}}",
+        "mov r11, #0x2000",
+        "ubfx r10, r4, #0, #14",
+        "add r2, r10",
+        "bfi r4, r11, #0, #14",
+        "ubfx r10, r5, #0, #14",
+        "add r3, r10",
+        "bfi r5, r11, #0, #14",
+        "ubfx r10, r6, #0, #14",
+        "add r8, r10",
+        "bfi r6, r11, #0, #14",
+        "ubfx r10, r7, #0, #14",
+        "add r9, r10",
+        "bfi r7, r11, #0, #14",
+        "stm lr, {{r2, r3, r8, r9}}",
+        "b 65b",
+        "70:",
+        "add lr, sp, #60",
+        "ldm lr, {{r8-r11}}",
+        "ldrd r2, r3, [sp, #40]",
+        split!("r4", "r8", "s0", "s1"),
+        split!("r5", "r9", "s2", "s3"),
+        split!("r6", "r10", "s4", "s5"),
+        split!("r7", "r11", "s6", "s7"),
+        "vldr s8, [sp, #36]",
+        "ldr lr, [sp, #56]",
+        "ldm lr!, {{r4-r7}}",
+        "add r3, lr, #16",
+        "vldm r3, {{s16-s31}}",
+        lane!("s0", "s16", "s24"),
+        lane!("s1", "s17", "s25"),
+        lane!("s2", "s18", "s26"),
+        lane!("s3", "s19", "s27"),
+        lane!("s4", "s20", "s28"),
+        lane!("s5", "s21", "s29"),
+        lane!("s6", "s22", "s30"),
+        lane!("s7", "s23", "s31"),
+        "ldr r2, [sp]",
+        "ldr r12, [sp, #52]",
+        scatter!("s0", "s1", "s2", "s3"),
+        "ldm lr, {{r4-r7}}",
+        scatter!("s4", "s5", "s6", "s7"),
+        leave!(),
+    )
+}
+
+/// What [`two_channels`] reads; the assembly knows the order.
+#[repr(C)]
+struct Masks {
+    masks: [u32; 2],
+    fours: usize,
+}
+
+/// Sums of two channels, the first in the low half of the result.
+#[unsafe(naked)]
+unsafe extern "C" fn two_channels(
+    _acts: *const u32,
+    _a: *const i8,
+    _b: *const i8,
+    _masks: *const Masks,
+) -> u64 {
+    naked_asm!(
+        concat!(".cpu ", env!("CHORD_DSP_CORE")),
+        "push {{r4-r11, lr}}",
+        "ldm r3, {{r8, r9, lr}}",
+        "mov r10, #0",
+        "mov r11, #0",
+        // 52 bytes to four inputs of the block.
+        "subs r3, lr, #1",
+        "and r3, #3",
+        "adds r3, #1",
+        "mov r12, #52",
+        "adr.w r4, 63f",
+        "mls r4, r3, r12, r4",
+        "orr r4, #1",
+        "bx r4",
+        ".p2align 2",
+        "65:",
+        ".rept 4",
+        "ldrd r4, r5, [r0], #8",
+        "ldr.w r6, [r1], #4",
+        "ldr.w r7, [r2], #4",
+        "and.w r6, r6, r8",
+        "and.w r7, r7, r9",
+        "sxtb16 r12, r6",
+        "smlad r10, r12, r4, r10",
+        "sxtb16 r12, r7",
+        "smlad r11, r12, r4, r11",
+        "sxtb16 r12, r6, ror #8",
+        "smlad r10, r12, r5, r10",
+        "sxtb16 r12, r7, ror #8",
+        "smlad r11, r12, r5, r11",
+        ".endr",
+        "63:",
+        "subs lr, r3",
+        "mov r3, #4",
+        "bne 65b",
+        "mov r0, r10",
+        "mov r1, r11",
+        "pop {{r4-r11, pc}}",
+    )
+}
