@@ -126,7 +126,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 fn run() -> Option<()> {
     static mut ARENA: [u8; 1 << 17] = [0; 1 << 17];
     // SAFETY: nobody else borrows it.
-    let arena = unsafe { &mut *(&raw mut ARENA) };
+    let arena = unsafe { (&raw mut ARENA).as_mut() }?;
     let mut history = [0; TOKENS];
     history.iter_mut().enumerate().for_each(|(i, item)| *item = (7 * i % 200) as u32);
     let mut candidates = [0; CANDIDATES];
@@ -141,7 +141,7 @@ fn run() -> Option<()> {
     succeeded.then_some(())?;
     println!("ranking");
     // SAFETY: the first engine is not used again.
-    let arena = unsafe { &mut *(&raw mut ARENA) };
+    let arena = unsafe { (&raw mut ARENA).as_mut() }?;
     let mut engine = Engine::with_kernel(bundle, &plan, arena, Options::default(), Marked).ok()?;
     engine.rank(&history, &candidates, &mut ranked).ok()?;
 
