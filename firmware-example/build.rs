@@ -44,7 +44,7 @@ fn run() -> Result<(), String> {
         None => Holding::InPlace,
     };
     let options = Options { holding, ..Options::default() };
-    let arena = Requirements::of(&bundle, &options).arena_bytes;
+    let Requirements { arena_bytes, plan_bytes, .. } = Requirements::of(&bundle, &options);
 
     write(&out, "model.chord", &model)?;
     write(&out, "user.plan", &plan)?;
@@ -54,7 +54,8 @@ fn run() -> Result<(), String> {
          /// Item rows, newest last.\npub static HISTORY: [u32; {}] = {history:?};\n\
          /// Item rows to rank.\npub static CANDIDATES: [u32; {}] = {candidates:?};\n\
          /// How the plan is held.\npub const HOLDING: Holding = Holding::{holding:?};\n\
-         const ARENA_BYTES: usize = {arena};\n",
+         /// Longest plan for this model.\npub const PLAN_BYTES: usize = {plan_bytes};\n\
+         const ARENA_BYTES: usize = {arena_bytes};\n",
         model.len(),
         history.len(),
         candidates.len(),

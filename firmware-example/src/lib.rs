@@ -2,10 +2,14 @@
 #![no_std]
 
 mod console;
+#[cfg(feature = "uart")]
+pub mod frames;
 mod panic;
 mod request;
 pub mod stack;
 pub mod startup;
+#[cfg(feature = "uart")]
+pub mod uart;
 
 use chord_plan::bundle::BundleError;
 use chord_plan::plan::PlanError;
@@ -15,7 +19,7 @@ pub use defmt;
 pub use semihosting;
 
 pub use console::decimal;
-pub use request::{ARENA, CANDIDATES, HISTORY, MODEL, PLAN, options};
+pub use request::{ARENA, CANDIDATES, HISTORY, MODEL, PLAN, PLAN_BYTES, options};
 
 /// Why an application stops.
 #[derive(Debug)]

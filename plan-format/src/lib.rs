@@ -12,6 +12,8 @@
 pub mod bundle;
 pub mod granularity;
 pub mod manifest;
+#[cfg(feature = "defmt")]
+mod message;
 pub mod numerics;
 pub mod palette;
 pub mod plan;

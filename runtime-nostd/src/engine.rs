@@ -38,6 +38,13 @@ impl<K> fmt::Debug for Engine<'_, K> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<K> defmt::Format for Engine<'_, K> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Engine {{ bundle: {}, plan: {} }}", self.bundle, self.plan);
+    }
+}
+
 impl<'a> Engine<'a> {
     /// An engine with the fastest kernel for this target.
     ///

@@ -2,7 +2,8 @@
 //!
 //! An [`Engine`] reads a frozen model in place, keeps each channel's codes to the width that the user's plan says,
 //! and ranks candidates in one forward pass. It works in an arena that the caller lends it, never allocates and has
-//! unsafe code in kernels only. Its results are those of `docs/numerics.md`, bit for bit, on every platform.
+//! unsafe code in kernels only, and where pointers come from C (feature `c-api`). Its results are those of
+//! `docs/numerics.md`, bit for bit, on every platform.
 //!
 //! ```
 //! # fn run(bundle: &[u8], plan: &[u8]) -> Result<(), Box<dyn core::error::Error>> {
@@ -22,10 +23,12 @@
 //! # }
 //! ```
 #![no_std]
-// Kernels alone may lift it.
+// Kernels and the C interface alone may lift it.
 #![deny(unsafe_code)]
 
 mod arena;
+#[cfg(feature = "c-api")]
+pub mod c_api;
 mod caser;
 mod engine;
 mod error;

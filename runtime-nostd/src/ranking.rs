@@ -2,8 +2,11 @@
 
 use core::cmp::Ordering;
 
+use crate::span::span;
+
 /// An item with its logit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ranked {
     /// Item row.
@@ -70,19 +73,15 @@ impl<'b> Best<'b> {
     }
 
     pub(crate) fn offer(&mut self, new: Ranked) {
-        let place = self.buffer[..self.len].partition_point(|kept| kept.order(&new).is_lt());
+        let place = span(self.buffer, 0, self.len).partition_point(|kept| kept.order(&new).is_lt());
         self.len = (self.len + 1).min(self.buffer.len());
         // What falls off the end of a full buffer is the worst, perhaps the new one itself.
-        if let Some(tail) = self.buffer.get_mut(place..self.len)
-            && !tail.is_empty()
-        {
-            tail.rotate_right(1);
-            tail[0] = new;
-        }
+        let tail = self.buffer.get_mut(place..self.len).unwrap_or_default();
+        tail.iter_mut().fold(new, |moved, kept| core::mem::replace(kept, moved));
     }
 
     pub(crate) fn into_slice(self) -> &'b [Ranked] {
-        &self.buffer[..self.len]
+        span(self.buffer, 0, self.len)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::kernels::{max_packed_words, scratch_words};
 
 /// How an engine holds the running plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Holding {
     /// The plan's codes alone; each layer reads the model's bytes in place.
     #[default]
@@ -18,6 +19,7 @@ pub enum Holding {
 
 /// What a caller may trade memory for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Options {
     /// Longest history to look at, in items; of longer ones the last `max_history` count. At most the model's
     /// window, which is also the default. Fewer than those give other logits for histories that are longer.

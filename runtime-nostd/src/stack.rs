@@ -2,6 +2,7 @@
 
 /// Cores on which the stack was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Core {
     /// Cortex-M4F.
     CortexM4,

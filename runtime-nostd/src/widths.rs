@@ -4,6 +4,7 @@ use chord_plan::Palette;
 
 /// Widths of one layer's channels, read from the plan's packed codes.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Widths<'a> {
     packed: &'a [u8],
     palette: Palette,

@@ -2,7 +2,10 @@
 
 pub mod bench_mcu;
 pub mod boards;
+pub mod c_api;
 pub mod firmware;
+pub mod fuzz;
+pub mod no_fpu;
 pub mod qemu;
 pub mod size;
 pub mod test;

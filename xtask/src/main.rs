@@ -25,6 +25,12 @@ enum Command {
     Test,
     /// Counts the kernels' instructions on a Cortex-M4F in QEMU and writes them to benches/mcu/.
     BenchMcu,
+    /// Counts one inference on cores without an FPU in QEMU and writes it to benches/mcu/.
+    BenchNoFpu,
+    /// Writes c-api/include/chord.h from the sources of the C interface.
+    CHeader,
+    /// Builds the example in C for mps2-an386 and runs it in QEMU.
+    CExample,
     /// Builds the firmware for a board and runs it in QEMU.
     Firmware {
         /// mps2-an386, mps2-an500, mps2-an505, mps3-an547, riscv32-virt or aarch64-virt.
@@ -35,6 +41,12 @@ enum Command {
         /// Packs the plan into the arena: more RAM, less time.
         #[arg(long)]
         packed: bool,
+    },
+    /// Fuzzes the bundle, the plan and the ranking with libFuzzer, one after another. Needs a C++ compiler.
+    Fuzz {
+        /// Seconds for each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
     },
     /// Writes the flash sizes of the firmware on all boards to benches/size.md.
     Size {
@@ -57,12 +69,16 @@ fn main() -> Result<ExitCode> {
         Command::Setup => xtask::test::set_up().map(|()| ExitCode::SUCCESS),
         Command::Test => xtask::test::run().map(|()| ExitCode::SUCCESS),
         Command::BenchMcu => xtask::bench_mcu::run().map(|()| ExitCode::SUCCESS),
+        Command::BenchNoFpu => xtask::no_fpu::run().map(|()| ExitCode::SUCCESS),
+        Command::CHeader => xtask::c_api::write_header().map(|()| ExitCode::SUCCESS),
+        Command::CExample => run(&xtask::c_api::example(&xtask::c_api::target_dir())?, 60),
         Command::Firmware { board, request, packed } => {
             let board = Board::named(&board)?;
             let firmware =
                 Firmware { board, bin: "rerank", request: request.as_deref(), packed, target_dir: None };
             run(&firmware.build()?, 60)
         }
+        Command::Fuzz { seconds } => xtask::fuzz::run(seconds).map(|()| ExitCode::SUCCESS),
         Command::Size { check } => xtask::size::run(check, None).map(|()| ExitCode::SUCCESS),
         Command::Qemu { elf, timeout } => run(&elf, timeout),
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -27,15 +27,51 @@ pub(crate) const ARGUMENTS: [&str; 8] = [
     // then the ELF
 ];
 
+/// Where in [`ARGUMENTS`] it says what the serial port is.
+const SERIAL: usize = 4;
+
 /// Runs `elf` to its end; passes each message to `print` as it comes, with its level in front. Returns the exit code.
 ///
 /// The ELF says which board it is for. Errors: no QEMU, an ELF for no board, a broken stream, the timeout.
-pub fn run(elf: &Path, timeout: Duration, mut print: impl FnMut(&str)) -> Result<u8> {
+pub fn run(elf: &Path, timeout: Duration, print: impl FnMut(&str)) -> Result<u8> {
+    let status = emulate(elf, timeout, "none", print, |_| {})?;
+    let code = status.code().with_context(|| format!("QEMU died: {status}"))?;
+    Ok(u8::try_from(code)?)
+}
+
+/// Runs `elf`, its first serial port at `serial` as QEMU's option of that name says, until `attend` has returned;
+/// returns what it returned. All else as [`run`].
+pub fn run_attended<T: Send>(
+    elf: &Path,
+    timeout: Duration,
+    serial: &str,
+    print: impl FnMut(&str),
+    attend: impl FnOnce() -> T + Send,
+) -> Result<T> {
+    let mut result = None;
+    emulate(elf, timeout, serial, print, |machine| {
+        result = Some(attend());
+        // Ends the stream of messages. It may have ended by itself.
+        let _ = lock(machine).kill();
+    })?;
+    result.context("the machine was not attended")
+}
+
+/// Starts the machine and `attend`; decodes its messages until there are no more.
+fn emulate(
+    elf: &Path,
+    timeout: Duration,
+    serial: &str,
+    mut print: impl FnMut(&str),
+    attend: impl FnOnce(&Mutex<Child>) + Send,
+) -> Result<ExitStatus> {
     let image = fs::read(elf).with_context(|| format!("reading {}", elf.display()))?;
     let board = Board::of(&image, elf)?;
     let table = Table::parse(&image)?;
+    let mut arguments = ARGUMENTS;
+    arguments[SERIAL] = serial;
     let mut command = Command::new(board.qemu);
-    command.args(board.machine).args(ARGUMENTS).arg(elf);
+    command.args(board.machine).args(arguments).arg(elf);
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = spawned.map_err(|error| match error.kind() {
         ErrorKind::NotFound => anyhow!("{} is not installed; `cargo xtask setup` installs it", board.qemu),
@@ -55,6 +91,7 @@ pub fn run(elf: &Path, timeout: Duration, mut print: impl FnMut(&str)) -> Result
             }
             timed_out
         });
+        scope.spawn(move || attend(machine));
         let decoded = match &table {
             Some(table) => decode(table, &mut stdout, &mut print),
             None => BufReader::new(stdout).lines().try_for_each(|line| {
@@ -73,8 +110,7 @@ pub fn run(elf: &Path, timeout: Duration, mut print: impl FnMut(&str)) -> Result
         bail!("the firmware was still running after {timeout:?}");
     }
     decoded?;
-    let code = status.code().with_context(|| format!("{} died: {status}", board.qemu))?;
-    Ok(u8::try_from(code)?)
+    Ok(status)
 }
 
 fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {

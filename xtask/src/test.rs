@@ -10,10 +10,15 @@ use anyhow::{Context, Result, bail};
 use crate::boards::BOARDS;
 
 /// Programs that the tests run and their Debian packages.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("qemu-system-arm", "qemu-system-arm"),
     ("qemu-system-aarch64", "qemu-system-arm"),
     ("qemu-system-riscv32", "qemu-system-misc"),
+    // With newlib, which has no program of its own.
+    ("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
+    ("make", "make"),
+    // For libFuzzer.
+    ("g++", "g++"),
 ];
 
 /// Installs what the tests need and is missing: the boards' targets, QEMU and a Vulkan driver.
@@ -50,7 +55,8 @@ pub fn workspace() -> PathBuf {
 fn install_targets() -> Result<()> {
     let output = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
     let installed = PathBuf::from(String::from_utf8(output.stdout)?.trim_end()).join("lib/rustlib");
-    let mut missing: Vec<&str> = BOARDS.iter().map(|board| board.target).collect();
+    let targets = BOARDS.iter().map(|board| board.target).chain(crate::no_fpu::targets());
+    let mut missing: Vec<&str> = targets.collect();
     missing.retain(|target| !installed.join(target).exists());
     missing.dedup();
     if missing.is_empty() {
@@ -64,7 +70,7 @@ fn install_programs() -> Result<()> {
     let mut missing = Vec::new();
     for (program, package) in PROGRAMS {
         match Command::new(program).arg("--version").stdout(Stdio::null()).status() {
-            Err(error) if error.kind() == ErrorKind::NotFound => missing.push(package),
+            Err(error) if error.kind() == ErrorKind::NotFound => missing.extend(package.split(' ')),
             other => drop(other.context(program)?),
         }
     }
@@ -72,7 +78,7 @@ fn install_programs() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    apt_install(&missing).context("the tests run the firmware in QEMU")
+    apt_install(&missing).context("the tests build the example in C and run the firmware in QEMU")
 }
 
 /// Mesa's Vulkan on the CPU, where Linux has no Vulkan driver. Other systems bring what wgpu needs.

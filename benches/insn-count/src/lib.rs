@@ -1,14 +1,19 @@
-//! A QEMU TCG plugin that counts what a Thumb program executes between two marks, exactly.
+//! A QEMU TCG plugin that counts what a program executes between two marks, exactly.
 //!
-//! A mark is a hint that no core knows, `hint #0x40` at the start of a region and `hint #0x41` at its end (Thumb-2
-//! `F3AF 8040` and `F3AF 8041`); marks count nothing. At exit the file of the plugin argument `out=FILE` gets a line
-//! `instructions cycles` for each region, in the order in which they ended. The cycles are those of [`cortex_m4`].
+//! A mark is a hint that no core knows: on Arm `hint #0x40` at the start of a region and `hint #0x41` at its end (Thumb-2
+//! `F3AF 8040` and `F3AF 8041`), on RISC-V `slti x0, x0, 0x40` and `0x41`; marks count nothing. At exit the file of the
+//! plugin argument `out=FILE` gets a line `instructions cycles` for each region, in the order in which they ended. The
+//! cycles are those of [`cortex_m4`], for Thumb alone.
+//!
+//! With the argument `within=FILE`, a file of lines `start end` (addresses, the end excluded), each line has a third
+//! number: instructions at these addresses.
 
 mod cortex_m4;
 mod plugin_api;
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fs;
+use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
@@ -23,22 +28,26 @@ pub static qemu_plugin_version: c_int = 1;
 // QEMU's translated code adds to these; the machine has one core.
 static INSTRUCTIONS: AtomicU64 = AtomicU64::new(0);
 static CYCLES: AtomicU64 = AtomicU64::new(0);
-static STATE: Mutex<State> = Mutex::new(State { out: None, start: None, regions: Vec::new() });
+static WITHIN: AtomicU64 = AtomicU64::new(0);
+static STATE: Mutex<State> = Mutex::new(State { out: None, within: None, start: None, regions: Vec::new() });
 
-/// Instructions and cycles.
-type Count = (u64, u64);
+/// Instructions, cycles, instructions within the given addresses.
+type Count = [u64; 3];
 
 struct State {
     out: Option<String>,
+    within: Option<Vec<Range<u64>>>,
     start: Option<Count>,
     regions: Vec<Count>,
 }
 
 const START: [u8; 4] = [0xaf, 0xf3, 0x40, 0x80];
 const END: [u8; 4] = [0xaf, 0xf3, 0x41, 0x80];
+const RISCV_START: [u8; 4] = 0x0400_2013u32.to_le_bytes();
+const RISCV_END: [u8; 4] = 0x0410_2013u32.to_le_bytes();
 
 fn now() -> Count {
-    (INSTRUCTIONS.load(Relaxed), CYCLES.load(Relaxed))
+    [&INSTRUCTIONS, &CYCLES, &WITHIN].map(|counter| counter.load(Relaxed))
 }
 
 fn state() -> std::sync::MutexGuard<'static, State> {
@@ -52,7 +61,7 @@ extern "C" fn start(_core: c_uint, _data: *mut c_void) {
 extern "C" fn end(_core: c_uint, _data: *mut c_void) {
     let (now, mut state) = (now(), state());
     if let Some(start) = state.start.take() {
-        state.regions.push((now.0 - start.0, now.1 - start.1));
+        state.regions.push(std::array::from_fn(|i| now[i] - start[i]));
     }
 }
 
@@ -68,8 +77,8 @@ extern "C" fn translated(_id: api::Id, block: *mut api::Block) {
             std::slice::from_raw_parts(data, api::qemu_plugin_insn_size(instruction))
         };
         let mark = match bytes {
-            _ if bytes == START => Some(start as extern "C" fn(c_uint, *mut c_void)),
-            _ if bytes == END => Some(end as extern "C" fn(c_uint, *mut c_void)),
+            _ if bytes == START || bytes == RISCV_START => Some(start as extern "C" fn(c_uint, *mut c_void)),
+            _ if bytes == END || bytes == RISCV_END => Some(end as extern "C" fn(c_uint, *mut c_void)),
             _ => None,
         };
         if let Some(mark) = mark {
@@ -81,7 +90,10 @@ extern "C" fn translated(_id: api::Id, block: *mut api::Block) {
         }
         let (cycles, access) = cortex_m4::cycles(bytes, after_access);
         after_access = access;
-        for (counter, amount) in [(&INSTRUCTIONS, 1), (&CYCLES, cycles)] {
+        // SAFETY: an instruction of the block.
+        let address = unsafe { api::qemu_plugin_insn_vaddr(instruction) };
+        let is_within = state().within.iter().flatten().any(|range| range.contains(&address));
+        for (counter, amount) in [(&INSTRUCTIONS, 1), (&CYCLES, cycles), (&WITHIN, is_within.into())] {
             let counter = counter.as_ptr().cast();
             // SAFETY: the counters live as long as the process.
             unsafe {
@@ -93,7 +105,11 @@ extern "C" fn translated(_id: api::Id, block: *mut api::Block) {
 
 extern "C" fn exit(_id: api::Id, _data: *mut c_void) {
     let state = state();
-    let lines: String = state.regions.iter().map(|(n, cycles)| format!("{n} {cycles}\n")).collect();
+    let line = |[instructions, cycles, within]: &Count| match state.within {
+        None => format!("{instructions} {cycles}\n"),
+        Some(_) => format!("{instructions} {cycles} {within}\n"),
+    };
+    let lines: String = state.regions.iter().map(line).collect();
     match &state.out {
         None => eprint!("{lines}"),
         Some(path) => {
@@ -102,6 +118,14 @@ extern "C" fn exit(_id: api::Id, _data: *mut c_void) {
             }
         }
     }
+}
+
+fn ranges(path: &str) -> Option<Vec<Range<u64>>> {
+    let line = |line: &str| {
+        let (start, end) = line.split_once(' ')?;
+        Some(start.parse().ok()?..end.parse().ok()?)
+    };
+    fs::read_to_string(path).ok()?.lines().map(line).collect()
 }
 
 /// QEMU's entry.
@@ -118,8 +142,16 @@ pub unsafe extern "C" fn qemu_plugin_install(
     for i in 0..usize::try_from(count).unwrap_or(0) {
         // SAFETY: by this function's contract.
         let argument = unsafe { CStr::from_ptr(*arguments.add(i)) };
-        if let Some(path) = argument.to_str().ok().and_then(|text| text.strip_prefix("out=")) {
-            state().out = Some(path.to_owned());
+        match argument.to_str().ok().and_then(|text| text.split_once('=')) {
+            Some(("out", path)) => state().out = Some(path.to_owned()),
+            Some(("within", path)) => match ranges(path) {
+                Some(ranges) => state().within = Some(ranges),
+                None => {
+                    eprintln!("insn-count: {path}: no lines `start end`");
+                    return 1;
+                }
+            },
+            _ => {}
         }
     }
     // SAFETY: `id` is what QEMU gave; the callbacks have the types that it calls.

@@ -25,6 +25,7 @@ unsafe extern "C" {
     pub(crate) fn qemu_plugin_tb_get_insn(block: *const Block, index: usize) -> *mut Instruction;
     pub(crate) fn qemu_plugin_insn_data(instruction: *const Instruction) -> *const c_void;
     pub(crate) fn qemu_plugin_insn_size(instruction: *const Instruction) -> usize;
+    pub(crate) fn qemu_plugin_insn_vaddr(instruction: *const Instruction) -> u64;
     pub(crate) fn qemu_plugin_register_vcpu_insn_exec_cb(
         instruction: *mut Instruction,
         callback: extern "C" fn(c_uint, *mut c_void),

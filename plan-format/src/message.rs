@@ -1,0 +1,30 @@
+//! What borrows its bytes, in defmt messages: what it is, not the bytes.
+
+use defmt::{Format, Formatter, write};
+
+use crate::bundle::{Bundle, Floats, LayerView};
+use crate::plan::Plan;
+
+impl Format for Bundle<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "Bundle {{ manifest: {}, model: {} }}", self.manifest(), self.model());
+    }
+}
+
+impl Format for LayerView<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "LayerView {{ layer: {} }}", self.layer());
+    }
+}
+
+impl Format for Floats<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "Floats {{ len: {} }}", self.len());
+    }
+}
+
+impl Format for Plan<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "Plan {{ header: {} }}", self.header());
+    }
+}

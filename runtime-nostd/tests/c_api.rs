@@ -1,0 +1,272 @@
+//! The C interface called as C calls it: the same results as in Rust, and a status for whatever is wrong.
+// Each call hands over memory of the test's own, or an address that the interface has to refuse unread.
+#![allow(clippy::undocumented_unsafe_blocks)]
+
+#[path = "../../plan-format/tests/random_model/mod.rs"]
+mod random_model;
+
+use std::ffi::CStr;
+use std::ptr::{null, null_mut};
+
+use chord_plan::manifest::{Activation, SasRecShape};
+use chord_plan::{Bundle, Plan};
+use chord_runtime::c_api::*;
+use chord_runtime::{Engine, Options, Ranked, Requirements};
+use proptest::prelude::*;
+use random_model::Random;
+
+const ITEMS: u32 = 9;
+
+fn model() -> Vec<u8> {
+    let shape = SasRecShape {
+        items: ITEMS,
+        positions: 5,
+        dim: 6,
+        inner: 7,
+        blocks: 2,
+        heads: 3,
+        activation: Activation::Gelu,
+        norm_epsilon: 1e-5,
+    };
+    random_model::bundle(&random_model::sasrec(shape, [0, 4, 8, 255]), &mut Random(7))
+}
+
+fn plan(model: &[u8], sequence: u32) -> Vec<u8> {
+    random_model::plan(&Bundle::parse(model).unwrap(), sequence, &mut Random(sequence.into()))
+}
+
+fn requirements(bundle: &[u8], options: *const ChordOptions) -> Result<ChordRequirements, ChordStatus> {
+    let mut found = ChordRequirements { memory_bytes: 1, plan_bytes: 1 };
+    match unsafe { chord_requirements(bundle.as_ptr(), bundle.len(), options, &mut found) } {
+        ChordStatus::Ok => Ok(found),
+        status => {
+            assert_eq!(found, ChordRequirements::default());
+            Err(status)
+        }
+    }
+}
+
+fn init(
+    memory: &mut [u8],
+    bundle: &[u8],
+    plan: &[u8],
+    options: *const ChordOptions,
+) -> Result<*mut ChordEngine, ChordStatus> {
+    let mut engine = null_mut();
+    let (bundle, bundle_len) = (bundle.as_ptr(), bundle.len());
+    let (memory, memory_len) = (memory.as_mut_ptr(), memory.len());
+    let status = unsafe {
+        chord_init(memory, memory_len, bundle, bundle_len, plan.as_ptr(), plan.len(), options, &mut engine)
+    };
+    assert_eq!(engine.is_null(), status != ChordStatus::Ok);
+    if engine.is_null() { Err(status) } else { Ok(engine) }
+}
+
+fn rank(engine: *mut ChordEngine, history: &[u32], candidates: &[u32]) -> Result<Vec<Ranked>, ChordStatus> {
+    let mut ranked = vec![Ranked::default(); candidates.len()];
+    let (history, history_len) = (history.as_ptr(), history.len());
+    let candidates_len = candidates.len();
+    match unsafe {
+        chord_rank(engine, history, history_len, candidates.as_ptr(), candidates_len, ranked.as_mut_ptr())
+    } {
+        ChordStatus::Ok => Ok(ranked),
+        status => Err(status),
+    }
+}
+
+#[test]
+fn results_are_those_of_rust_at_every_alignment_and_holding() {
+    let model = model();
+    let bytes = plan(&model, 3);
+    let (history, candidates) = ([1, 2, 3, 4, 5, 6, 7], [8, 0, 3, 3]);
+    let bundle = Bundle::parse(&model).unwrap();
+    let parsed = Plan::parse(&bytes).unwrap();
+    for holding in [0, 1] {
+        for max_history in [0, 2] {
+            let options = ChordOptions { max_history, rows_at_once: 2 * max_history, holding };
+            let rust = Options {
+                max_history: if max_history == 0 { usize::MAX } else { max_history },
+                ..Options::default()
+            };
+            let mut arena = vec![0; Requirements::of(&bundle, &rust).arena_bytes];
+            let mut expected = Engine::new(bundle, &parsed, &mut arena, rust).unwrap();
+            let needed = requirements(&model, &options).unwrap();
+            let mut memory = vec![0xa5; needed.memory_bytes + 16];
+            for shift in 0..16 {
+                let memory = &mut memory[shift..][..needed.memory_bytes];
+                let engine = init(memory, &model, &bytes, &options).unwrap();
+                let mut out = [Ranked::default(); 4];
+                let ranked = expected.rank(&history, &candidates, &mut out).unwrap();
+                assert_eq!(rank(engine, &history, &candidates).unwrap(), ranked);
+
+                let (mut best, mut count) = ([Ranked::default(); 20], 77);
+                let (start, len) = (history.as_ptr(), history.len());
+                let status = unsafe { chord_top(engine, start, len, best.as_mut_ptr(), 20, &mut count) };
+                let mut out = [Ranked::default(); 20];
+                assert_eq!(status, ChordStatus::Ok);
+                assert_eq!(&best[..count], expected.top(&history, &mut out).unwrap());
+
+                let (mut logits, mut out) = ([0.0; 4], [0.0; 4]);
+                let status =
+                    unsafe { chord_score(engine, start, len, candidates.as_ptr(), 4, logits.as_mut_ptr()) };
+                assert_eq!(status, ChordStatus::Ok);
+                assert_eq!(logits, expected.score(&history, &candidates, &mut out).unwrap());
+            }
+            // Most of what is asked for is needed, whatever the alignment: less than the arena never is enough.
+            let less = needed.memory_bytes - 16;
+            assert_eq!(init(&mut memory[..less], &model, &bytes, &options), Err(ChordStatus::MemoryTooSmall));
+        }
+    }
+}
+
+#[test]
+fn a_refused_plan_leaves_the_running_one() {
+    let model = model();
+    let mut memory = vec![0; requirements(&model, null()).unwrap().memory_bytes];
+    let engine = init(&mut memory, &model, &plan(&model, 5), null()).unwrap();
+    let before = rank(engine, &[3, 1], &[0, 1, 2]).unwrap();
+    let apply = |plan: &[u8]| unsafe { chord_apply(engine, plan.as_ptr(), plan.len()) };
+    let mut damaged = plan(&model, 6);
+    damaged[9] ^= 1;
+    assert_eq!(apply(&plan(&model, 4)), ChordStatus::PlanStale);
+    assert_eq!(apply(&damaged), ChordStatus::PlanChecksum);
+    assert_eq!(apply(&damaged[..2]), ChordStatus::PlanMalformed);
+    assert_eq!(apply(b"CP\x02.."), ChordStatus::PlanVersion);
+    assert_eq!(unsafe { chord_apply(engine, null(), 3) }, ChordStatus::NullPointer);
+    assert_eq!(rank(engine, &[3, 1], &[0, 1, 2]).unwrap(), before);
+    let mut sequence = 0;
+    assert_eq!(unsafe { chord_running_plan(engine, &mut sequence) }, ChordStatus::Ok);
+    assert_eq!((sequence, apply(&plan(&model, 6))), (5, ChordStatus::Ok));
+    assert_eq!(unsafe { chord_running_plan(engine, &mut sequence) }, ChordStatus::Ok);
+    assert_eq!(sequence, 6);
+}
+
+#[test]
+fn pointers_are_checked() {
+    let model = model();
+    let plan = plan(&model, 1);
+    let needed = requirements(&model, null()).unwrap();
+    let (bytes, len) = (model.as_ptr(), model.len());
+
+    let wrong = ChordOptions { holding: 2, ..ChordOptions::default() };
+    assert_eq!(requirements(&model, &wrong), Err(ChordStatus::UnknownOption));
+    let odd = (&raw const wrong).cast::<u8>().wrapping_add(1).cast();
+    assert_eq!(requirements(&model, odd), Err(ChordStatus::Misaligned));
+    let mut found = ChordRequirements::default();
+    let call = |bundle, len, found| unsafe { chord_requirements(bundle, len, null(), found) };
+    assert_eq!(call(null(), len, &mut found), ChordStatus::NullPointer);
+    assert_eq!(call(bytes, len, null_mut()), ChordStatus::NullPointer);
+    assert_eq!(call(bytes, usize::MAX, &mut found), ChordStatus::Length);
+    assert_eq!(call((&raw const found).cast(), 4, &mut found), ChordStatus::Overlap);
+    assert_eq!(call(bytes, len - 1, &mut found), ChordStatus::BundleMalformed);
+
+    let mut memory = vec![0; needed.memory_bytes];
+    let room = memory.as_mut_ptr();
+    let mut made = null_mut();
+    let out = &raw mut made;
+    let start = |room: *mut u8, bundle: *const u8, plan_len, out: *mut *mut ChordEngine| unsafe {
+        chord_init(room, needed.memory_bytes, bundle, len, plan.as_ptr(), plan_len, null(), out)
+    };
+    assert_eq!(start(null_mut(), bytes, plan.len(), out), ChordStatus::NullPointer);
+    assert_eq!(start(room, null(), plan.len(), out), ChordStatus::NullPointer);
+    assert_eq!(start(room, bytes, plan.len(), null_mut()), ChordStatus::NullPointer);
+    assert_eq!(start(room, bytes, usize::MAX, out), ChordStatus::Length);
+    assert_eq!(start(room, room.wrapping_add(7), plan.len(), out), ChordStatus::Overlap);
+    assert_eq!(start(room, bytes, plan.len() - 1, out), ChordStatus::PlanChecksum);
+    let inside = room.wrapping_add(room.align_offset(8)).cast();
+    assert_eq!(start(room, bytes, plan.len(), inside), ChordStatus::Overlap);
+
+    assert_eq!(start(room, bytes, plan.len(), out), ChordStatus::Ok);
+    let engine = made;
+    let history = [1u32, 2, 3];
+    let mut ranked = [Ranked::default(); 3];
+    let ids = history.as_ptr();
+    let call = |engine, history, history_len, candidates, len, ranked| unsafe {
+        chord_rank(engine, history, history_len, candidates, len, ranked)
+    };
+    let to = ranked.as_mut_ptr();
+    assert_eq!(call(engine, ids, 3, ids, 3, to), ChordStatus::Ok);
+    assert_eq!(call(null_mut(), ids, 3, ids, 3, to), ChordStatus::NullPointer);
+    assert_eq!(call(engine.cast::<u8>().wrapping_add(1).cast(), ids, 3, ids, 3, to), ChordStatus::Misaligned);
+    assert_eq!(call(engine, null(), 3, ids, 3, to), ChordStatus::NullPointer);
+    assert_eq!(call(engine, ids, 3, null(), 3, to), ChordStatus::NullPointer);
+    assert_eq!(call(engine, ids, 3, ids, 3, null_mut()), ChordStatus::NullPointer);
+    assert_eq!(call(engine, ids.cast::<u8>().wrapping_add(2).cast(), 2, ids, 3, to), ChordStatus::Misaligned);
+    assert_eq!(call(engine, ids, usize::MAX / 2, ids, 3, to), ChordStatus::Length);
+    assert_eq!(call(engine, ids, 3, to.cast(), 3, to), ChordStatus::Overlap);
+    assert_eq!(call(engine, ids, 3, ids, 3, inside.cast()), ChordStatus::Overlap);
+    assert_eq!(call(engine, ids, 0, ids, 3, to), ChordStatus::HistoryEmpty);
+    assert_eq!(call(engine, ids, 3, ids, 0, to), ChordStatus::CandidatesEmpty);
+    assert_eq!(rank(engine, &[ITEMS], &[1]), Err(ChordStatus::HistoryUnknownItem));
+    assert_eq!(rank(engine, &[1], &[1, u32::MAX]), Err(ChordStatus::CandidatesUnknownItem));
+    let mut count = 5;
+    let status = unsafe { chord_top(engine, ids, 3, to, 0, &mut count) };
+    assert_eq!((status, count), (ChordStatus::OutputTooSmall, 0));
+
+    // An engine that was moved, or whose memory was used for something else, is none.
+    let mut moved = memory.clone();
+    let shift = engine.addr() - room.addr();
+    let moved = moved.as_mut_ptr().wrapping_add(shift).cast::<ChordEngine>();
+    if moved.is_aligned() {
+        assert_eq!(call(moved, ids, 3, ids, 3, to), ChordStatus::NotAnEngine);
+    }
+    memory.fill(0);
+    assert_eq!(call(engine, ids, 3, ids, 3, to), ChordStatus::NotAnEngine);
+}
+
+/// Two threads, one engine: each call ranks right or is told to wait.
+#[test]
+fn an_engine_at_work_refuses() {
+    let model = model();
+    let mut memory = vec![0; requirements(&model, null()).unwrap().memory_bytes];
+    let engine = init(&mut memory, &model, &plan(&model, 1), null()).unwrap();
+    let expected = rank(engine, &[3, 1], &[0, 1, 2]).unwrap();
+    let (address, expected) = (engine.expose_provenance(), &expected);
+    let busy = std::thread::scope(|scope| {
+        let work = move || {
+            let engine = std::ptr::with_exposed_provenance_mut(address);
+            (0..20_000).filter(|_| rank(engine, &[3, 1], &[0, 1, 2]) != Ok(expected.clone())).all(|_| {
+                let again = rank(engine, &[3, 1], &[0, 1, 2]);
+                again == Err(ChordStatus::Busy) || again.as_ref() == Ok(expected)
+            })
+        };
+        [scope.spawn(work), scope.spawn(work)].map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(busy, [true, true]);
+}
+
+#[test]
+fn statuses_have_the_names_and_values_of_the_header() {
+    let header = include_str!("../../c-api/include/chord.h");
+    let name = |status| match chord_status_name(status) {
+        name if name.is_null() => None,
+        name => Some(unsafe { CStr::from_ptr(name) }.to_str().unwrap()),
+    };
+    for status in ChordStatus::ALL {
+        let line = format!("  {} = {},", name(status as i32).unwrap(), status as i32);
+        assert!(header.lines().any(|text| text == line), "{line}");
+    }
+    let values = header.lines().filter(|line| line.starts_with("  CHORD_STATUS_"));
+    assert_eq!(values.count(), ChordStatus::ALL.len());
+    assert_eq!([name(-1), name(i32::MAX)], [None, None]);
+    let version = unsafe { CStr::from_ptr(chord_version()) };
+    assert_eq!(version.to_str(), Ok(env!("CARGO_PKG_VERSION")));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_status(
+        bundle in proptest::collection::vec(any::<u8>(), 0..300),
+        plan in proptest::collection::vec(any::<u8>(), 0..100),
+        damage in 0usize..2000,
+    ) {
+        let mut memory = vec![0; 4096];
+        prop_assert!(requirements(&bundle, null()).is_err());
+        prop_assert!(init(&mut memory, &bundle, &plan, null()).is_err());
+        let mut damaged = model();
+        prop_assert!(init(&mut memory, &damaged, &plan, null()).is_err());
+        let damage = damage % damaged.len();
+        damaged[damage] ^= 1;
+        prop_assert!(init(&mut memory, &damaged, &plan, null()).is_err());
+    }
+}

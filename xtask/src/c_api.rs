@@ -1,0 +1,85 @@
+//! The C interface: its header, its library and the example in C.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+
+use crate::boards::{BOARDS, Board};
+use crate::test::workspace;
+
+/// The example's board.
+const BOARD: &Board = &BOARDS[0];
+
+fn folder() -> PathBuf {
+    workspace().join("c-api")
+}
+
+/// Where the header lies.
+pub fn header_path() -> PathBuf {
+    folder().join("include/chord.h")
+}
+
+/// The header that cbindgen makes of the sources.
+///
+/// Errors: sources that it cannot read.
+pub fn header() -> Result<String> {
+    let sources = workspace().join("runtime-nostd/src");
+    let config = cbindgen::Config::from_file(folder().join("cbindgen.toml")).map_err(anyhow::Error::msg)?;
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for source in ["ranking.rs", "c_api/status.rs", "c_api/engine.rs", "c_api/mod.rs"] {
+        builder = builder.with_src(sources.join(source));
+    }
+    let mut header = Vec::new();
+    builder.generate()?.write(&mut header);
+    Ok(String::from_utf8(header)?)
+}
+
+/// Writes the header.
+pub fn write_header() -> Result<()> {
+    fs::write(header_path(), header()?).context("c-api/include/chord.h")
+}
+
+/// Builds the library for a target of Rust's; returns it, which the next build overwrites.
+///
+/// Errors: the messages of a build that fails.
+pub fn library(target: &str, target_dir: &Path) -> Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--locked", "--target", target, "--target-dir"]).arg(target_dir);
+    // Flags of the host would come in place of the target's.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    checked(command.current_dir(folder()))?;
+    Ok(target_dir.join(target).join("release/libchord.a"))
+}
+
+/// Builds the example around the firmware's request with Arm's GCC; returns the ELF.
+///
+/// It links only if nothing in the library can panic. Errors: the messages of a build that fails.
+pub fn example(target_dir: &Path) -> Result<PathBuf> {
+    let build = target_dir.join("example");
+    let variable = |name: &str, path: &Path| format!("{name}={}", path.display());
+    let mut command = Command::new("make");
+    command
+        .args(["--always-make", "--no-print-directory"])
+        .arg(variable("LIBCHORD", &library(BOARD.target, target_dir)?))
+        .arg(variable("BUILD", &build))
+        .arg(variable("REQUEST", &workspace().join("firmware-example/request")));
+    checked(command.current_dir(folder().join("example")))?;
+    Ok(build.join("rerank.elf"))
+}
+
+/// Cargo's target directory for the library, apart from the one that it holds locked for us.
+pub fn target_dir() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+    target.join("c-api")
+}
+
+fn checked(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("running {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

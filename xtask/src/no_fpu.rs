@@ -1,0 +1,170 @@
+//! One inference on cores without an FPU, counted in QEMU: what of it is floating point in software.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use object::{Object, ObjectSymbol, SymbolKind};
+
+use crate::qemu;
+use crate::test::{run_command, workspace};
+
+/// A core: its name, Rust's target, QEMU's program and arguments.
+type Core = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const CORES: [Core; 2] = [
+    // QEMU has no Cortex-M0+ with enough memory; a Cortex-M3 runs its instructions.
+    ("Cortex-M0+", "thumbv6m-none-eabi", "qemu-system-arm", &["-machine", "mps2-an385"]),
+    (
+        "RV32IMAC",
+        "riscv32imac-unknown-none-elf",
+        "qemu-system-riscv32",
+        &["-machine", "virt", "-cpu", "rv32", "-bios", "none"],
+    ),
+];
+
+/// The parts of a ranking, as the program names them, and what they are.
+const PARTS: [(&str, &str); 6] = [
+    ("layers", "layers: integer products, requantisation to f32"),
+    ("attention", "attention, softmax included"),
+    ("gelu", "GELU"),
+    ("norms", "layer normalisation"),
+    ("quantisation", "quantisation of tokens"),
+    ("candidates", "candidates' dot products"),
+];
+
+/// Instructions of a region, and those of them in floating-point routines.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    all: u64,
+    float: u64,
+}
+
+/// Targets of the cores.
+pub(crate) fn targets() -> impl Iterator<Item = &'static str> {
+    CORES.iter().map(|&(_, target, ..)| target)
+}
+
+/// Counts on both cores and writes `benches/mcu/no-fpu.md`.
+///
+/// Errors: a build or a run that fails.
+pub fn run() -> Result<()> {
+    let benches = workspace().join("benches");
+    let target_dir = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace().join("target"), PathBuf::from)
+        .join("no-fpu");
+    build(&benches.join("insn-count"), &target_dir, &[])?;
+    let library = format!("{}insn_count{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let plugin = target_dir.join("release").join(library);
+    let mut text = String::from(HEAD);
+    for (core, target, qemu, machine) in CORES {
+        build(&benches.join("no-fpu"), &target_dir, &["--target", target])?;
+        let elf = target_dir.join(target).join("release/chord-no-fpu-bench");
+        let regions = count(&elf, &target_dir, &plugin, qemu, machine)?;
+        text += &table(core, &regions)?;
+    }
+    fs::write(benches.join("mcu/no-fpu.md"), &text)?;
+    println!("{text}");
+    Ok(())
+}
+
+const HEAD: &str = "# Cores without an FPU\n\nWritten by `cargo xtask bench-no-fpu`. Instructions executed by one ranking: \
+    SASRec with d = 64, 50 items of\nhistory, two blocks, two heads, GELU, 100 candidates, a random plan read in place, \
+    kernels in plain Rust. *Float*: those\nin the compiler's routines for floating point and what these call. Parts are \
+    counted apart, as often as the ranking does\nthem.\n";
+
+fn build(folder: &Path, target_dir: &Path, arguments: &[&str]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--quiet", "--release", "--locked", "--target-dir"])
+        .arg(target_dir)
+        .args(arguments);
+    run_command(command.current_dir(folder))
+}
+
+/// Runs the program under the plugin; its regions in order, named.
+fn count(
+    elf: &Path,
+    target_dir: &Path,
+    plugin: &Path,
+    qemu: &str,
+    machine: &[&str],
+) -> Result<Vec<(String, Count)>> {
+    let (out, within) = (target_dir.join("counts.txt"), target_dir.join("float.txt"));
+    fs::write(&within, float_routines(elf)?)?;
+    let plugin = format!("{},out={},within={}", plugin.display(), out.display(), within.display());
+    let output = Command::new(qemu)
+        .args(machine)
+        .args(qemu::ARGUMENTS)
+        .arg(elf)
+        .args(["-plugin", &plugin])
+        .output()
+        .with_context(|| qemu.to_owned())?;
+    let names = String::from_utf8(output.stdout)?;
+    if !output.status.success() {
+        bail!("{}: {}: {names}", elf.display(), output.status);
+    }
+    let counts = fs::read_to_string(&out)?;
+    if names.lines().count() != counts.lines().count() {
+        bail!("{} names for {} regions", names.lines().count(), counts.lines().count());
+    }
+    let region = |(name, count): (&str, &str)| {
+        let numbers: Vec<u64> = count.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+        let [all, _, float] = numbers[..] else { bail!("not a region: {count}") };
+        Ok((name.to_owned(), Count { all, float }))
+    };
+    names.lines().zip(counts.lines()).map(region).collect()
+}
+
+/// Addresses of the compiler's arithmetic, a line for each routine: floating point, and the integer routines that it
+/// calls. Copying memory is not among them.
+fn float_routines(elf: &Path) -> Result<String> {
+    let image = fs::read(elf)?;
+    let file = object::File::parse(&*image)?;
+    let mut lines = String::new();
+    for symbol in file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0) {
+        let name = symbol.name()?;
+        let is_arithmetic =
+            name.starts_with("__") && !name.starts_with("__rust") || name.contains("compiler_builtins");
+        if is_arithmetic && !name.contains("mem") {
+            // Thumb addresses are odd.
+            let start = symbol.address() & !1;
+            writeln!(lines, "{start} {}", start + symbol.size())?;
+        }
+    }
+    if lines.is_empty() {
+        bail!("{} has no floating-point routines: has the core an FPU?", elf.display());
+    }
+    Ok(lines)
+}
+
+fn table(core: &str, regions: &[(String, Count)]) -> Result<String> {
+    let part = |wanted: &str| {
+        regions.iter().filter(|(name, _)| name == wanted).fold(Count::default(), |sum, (_, count)| Count {
+            all: sum.all + count.all,
+            float: sum.float + count.float,
+        })
+    };
+    let ranking = part("ranking");
+    let percent = |n: u64| 100.0 * n as f64 / ranking.all as f64;
+    let mut text = format!(
+        "\n## {core}\n\n| part | instructions | of the ranking | float | of the ranking |\n|---|--:|--:|--:|--:|\n"
+    );
+    let mut row = |name: &str, Count { all, float }: Count| {
+        writeln!(text, "| {name} | {all} | {:.1}% | {float} | {:.1}% |", percent(all), percent(float))
+    };
+    row("ranking", ranking)?;
+    let mut rest = ranking;
+    for (name, about) in PARTS {
+        let count = part(name);
+        row(about, count)?;
+        rest =
+            Count { all: rest.all.saturating_sub(count.all), float: rest.float.saturating_sub(count.float) };
+    }
+    row("all else", rest)?;
+    row("softmax alone", part("softmax"))?;
+    Ok(text)
+}
