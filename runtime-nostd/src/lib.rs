@@ -25,6 +25,10 @@
 // Kernels alone may lift it.
 #![deny(unsafe_code)]
 
+// Kernels ask it what the processor can do.
+#[cfg(feature = "std")]
+extern crate std;
+
 mod arena;
 mod caser;
 mod engine;
