@@ -1,8 +1,9 @@
-//! A QEMU TCG plugin that counts what a Thumb program executes between two marks, exactly.
+//! A QEMU TCG plugin that counts what a Thumb or A64 program executes between two marks, exactly.
 //!
 //! A mark is a hint that no core knows, `hint #0x40` at the start of a region and `hint #0x41` at its end (Thumb-2
-//! `F3AF 8040` and `F3AF 8041`); marks count nothing. At exit the file of the plugin argument `out=FILE` gets a line
-//! `instructions cycles` for each region, in the order in which they ended. The cycles are those of [`cortex_m4`].
+//! `F3AF 8040` and `F3AF 8041`, A64 `D503281F` and `D503283F`); marks count nothing. At exit the file of the plugin argument `out=FILE` gets a line
+//! `instructions cycles` for each region, in the order in which they ended. The cycles are those of [`cortex_m4`];
+//! they mean nothing for other instruction sets.
 
 mod cortex_m4;
 mod plugin_api;
@@ -34,8 +35,9 @@ struct State {
     regions: Vec<Count>,
 }
 
-const START: [u8; 4] = [0xaf, 0xf3, 0x40, 0x80];
-const END: [u8; 4] = [0xaf, 0xf3, 0x41, 0x80];
+// Thumb-2, A64.
+const START: [[u8; 4]; 2] = [[0xaf, 0xf3, 0x40, 0x80], [0x1f, 0x28, 0x03, 0xd5]];
+const END: [[u8; 4]; 2] = [[0xaf, 0xf3, 0x41, 0x80], [0x3f, 0x28, 0x03, 0xd5]];
 
 fn now() -> Count {
     (INSTRUCTIONS.load(Relaxed), CYCLES.load(Relaxed))
@@ -68,8 +70,8 @@ extern "C" fn translated(_id: api::Id, block: *mut api::Block) {
             std::slice::from_raw_parts(data, api::qemu_plugin_insn_size(instruction))
         };
         let mark = match bytes {
-            _ if bytes == START => Some(start as extern "C" fn(c_uint, *mut c_void)),
-            _ if bytes == END => Some(end as extern "C" fn(c_uint, *mut c_void)),
+            _ if START.iter().any(|mark| bytes == mark) => Some(start as extern "C" fn(c_uint, *mut c_void)),
+            _ if END.iter().any(|mark| bytes == mark) => Some(end as extern "C" fn(c_uint, *mut c_void)),
             _ => None,
         };
         if let Some(mark) = mark {

@@ -5,7 +5,7 @@
 //! channel's codes by themselves. Packed, a layer is numbers of groups at 8, 4 and 2 bits and of channels at 0 bits; a
 //! channel and its bias for each of the latter; then the groups, widest first: their outputs' offsets in bytes, steps
 //! and biases, one word each, then their blocks. At 4 bits two blocks share one's bytes, the first in the low bits; at
-//! 2 bits four do.
+//! 2 bits four do. What is left at the end shares its bytes in the same way, the first codes in the low bits.
 
 use chord_plan::bundle::LayerView;
 use chord_plan::manifest::Layer;
@@ -45,8 +45,8 @@ pub(super) trait Tiles {
         lay(channels, bits, weights);
     }
 
-    /// The blocks of a packed group of 2 or 4 bits.
-    fn unpack(&self, packed: &[Block], bits: u8, weights: &mut [Block]) {
+    /// The blocks of a packed group.
+    fn unpack(&self, packed: &[i8], bits: u8, weights: &mut [Block]) {
         unpack(packed, bits, weights);
     }
 
@@ -153,20 +153,17 @@ impl<T: Tiles> Linear for T {
         for (bits, count) in [8, 4, 2].into_iter().zip(counts) {
             for _ in 0..count {
                 let (Some(numbers), Some(words)) =
-                    (rest.split_off(..12), rest.split_off(..4 * stored(inputs, bits)))
+                    (rest.split_off(..12), rest.split_off(..stored(inputs, bits)))
                 else {
                     return;
                 };
                 let Some(numbers) = numbers.as_chunks().0.first_chunk() else { return };
-                let blocks: &[Block] = bytemuck::try_cast_slice(words).unwrap_or_default();
-                if bits == 8 && !self.woven() && blocks.len() >= pass.weights.len() {
-                    pass.multiply(Some(blocks), bits, numbers);
+                let bytes: &[i8] = bytemuck::cast_slice(words);
+                if bits == 8 && !self.woven() && inputs % STEP == 0 {
+                    pass.multiply(Some(bytes.as_chunks().0), bits, numbers);
                     continue;
                 }
-                match bits {
-                    8 => copy(blocks, pass.weights),
-                    _ => self.unpack(blocks, bits, span_blocks(pass.weights, inputs)),
-                }
+                self.unpack(bytes, bits, span_blocks(pass.weights, inputs));
                 self.weave(pass.weights);
                 pass.multiply(None, bits, numbers);
             }
@@ -182,28 +179,14 @@ impl<T: Tiles> Linear for T {
     }
 }
 
-/// Blocks that a packed group takes.
+/// Words that the codes of a packed group take.
 const fn stored(inputs: usize, bits: u8) -> usize {
-    inputs.div_ceil(4).div_ceil(match bits {
-        8 => 1,
-        4 => 2,
-        _ => 4,
-    })
+    inputs.div_ceil(4) * bits as usize / 2
 }
 
 /// The blocks that hold inputs.
 fn span_blocks(weights: &mut [Block], inputs: usize) -> &mut [Block] {
     weights.get_mut(..inputs.div_ceil(4)).unwrap_or_default()
-}
-
-/// Most words that a layer takes packed.
-pub(super) const fn words(inputs: usize, outputs: usize) -> usize {
-    // All channels at 8 bits, a started group at 4 and at 2, and three channels at 0.
-    HEADER
-        + outputs.div_ceil(4) * (12 + 4 * stored(inputs, 8))
-        + (12 + 4 * stored(inputs, 4))
-        + (12 + 4 * stored(inputs, 2))
-        + 6
 }
 
 /// Words of scratch memory that a layer takes.
@@ -226,23 +209,37 @@ fn pack(layer: &LayerView<'_>, widths: Widths<'_>, packed: &mut [u32]) {
     for (bits, count) in [(8, eights), (4, fours), (2, twos)] {
         groups::<4>(outputs, widths, bits, |channels| {
             let (Some(place), Some(words)) =
-                (rest.split_off_mut(..12), rest.split_off_mut(..4 * stored(inputs, bits)))
+                (rest.split_off_mut(..12), rest.split_off_mut(..stored(inputs, bits)))
             else {
                 return;
             };
             *count += 1;
             copy(numbers(layer, channels, bits).as_flattened(), place);
-            let mask = 0x0101_0101 * ((1 << bits) - 1);
-            let blocks = 8 / usize::from(bits);
-            for (first, to) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                *to = channels.map(|channel| {
-                    let codes = layer.codes(channel);
-                    let part =
-                        |i| (word(codes, blocks * first + i) >> (8 - bits) & mask) << (usize::from(bits) * i);
-                    (0..blocks).map(part).fold(0, |word, part| word | part).to_le()
-                });
+            let codes = channels.map(|channel| layer.codes(channel));
+            let bytes = bytemuck::cast_slice_mut(words);
+            match bits {
+                8 => pack_bits::<8, 1>(codes, bytes),
+                4 => pack_bits::<4, 2>(codes, bytes),
+                _ => pack_bits::<2, 4>(codes, bytes),
             }
         });
+    }
+}
+
+fn pack_bits<const BITS: u8, const PER_BYTE: usize>(channels: [&[i8]; 4], bytes: &mut [u8]) {
+    for (first, part) in bytes.chunks_mut(16).enumerate() {
+        let mut codes = [[0; 16]; PER_BYTE];
+        for (i, block) in codes.iter_mut().enumerate() {
+            *block = bytemuck::cast(channels.map(|channel| word(channel, PER_BYTE * first + i).to_le()));
+        }
+        let len = part.len();
+        part.fill(0);
+        for (i, codes) in codes.as_flattened().chunks_exact(len.max(1)).take(PER_BYTE).enumerate() {
+            for (byte, code) in part.iter_mut().zip(codes) {
+                let code: u8 = *code;
+                *byte |= code >> (8 - BITS) << (usize::from(BITS) * i);
+            }
+        }
     }
 }
 
@@ -285,25 +282,26 @@ fn lay_bits<const BITS: u8>(channels: [&[i8]; 4], weights: &mut [Block]) {
 
 /// As [`Tiles::unpack`], for whatever the caller is compiled for.
 #[inline(always)]
-pub(super) fn unpack(packed: &[Block], bits: u8, weights: &mut [Block]) {
+pub(super) fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
     match bits {
+        8 => copy(packed, weights.as_flattened_mut()),
         4 => unpack_bits::<4, 2>(packed, weights),
         _ => unpack_bits::<2, 4>(packed, weights),
     }
 }
 
 #[inline(always)]
-fn unpack_bits<const BITS: usize, const PER_BYTE: usize>(packed: &[Block], weights: &mut [Block]) {
-    let part = |block: &Block, i: usize| block.map(|byte| byte << (8 - BITS - BITS * i) >> (8 - BITS));
+fn unpack_bits<const BITS: usize, const PER_BYTE: usize>(packed: &[i8], weights: &mut [Block]) {
+    let cut = |byte: i8, i: usize| byte << (8 - BITS - BITS * i) >> (8 - BITS);
     let (whole, rest) = weights.as_chunks_mut::<PER_BYTE>();
-    let count = whole.len();
-    for (block, out) in packed.iter().zip(whole) {
+    let (blocks, end) = packed.as_chunks::<16>();
+    for (block, out) in blocks.iter().zip(whole) {
         for (i, out) in out.iter_mut().enumerate() {
-            *out = part(block, i);
+            *out = block.map(|byte| cut(byte, i));
         }
     }
-    if let Some(block) = packed.get(count) {
-        rest.iter_mut().enumerate().for_each(|(i, out)| *out = part(block, i));
+    for (i, out) in rest.as_flattened_mut().chunks_exact_mut(end.len().max(1)).enumerate() {
+        out.iter_mut().zip(end).for_each(|(code, &byte)| *code = cut(byte, i));
     }
 }
 

@@ -112,10 +112,7 @@ pub const fn scratch_words(rows: usize, inputs: usize) -> usize {
 pub fn packed_words(layer: &Layer) -> usize {
     match layer.name {
         LayerName::Horizontal(_) | LayerName::Vertical => 0,
-        _ => {
-            let (inputs, outputs) = (layer.inputs, layer.outputs);
-            packed::words(inputs, outputs).max(blocks::words(inputs, outputs))
-        }
+        _ => packed::words(layer.inputs, layer.outputs),
     }
 }
 

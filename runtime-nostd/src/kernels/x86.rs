@@ -79,7 +79,7 @@ impl Tiles for X86 {
         }
     }
 
-    fn unpack(&self, packed: &[Block], bits: u8, weights: &mut [Block]) {
+    fn unpack(&self, packed: &[i8], bits: u8, weights: &mut [Block]) {
         match self.0 {
             Extension::None => blocks::unpack(packed, bits, weights),
             // SAFETY: as above.
@@ -121,7 +121,7 @@ fn lay(channels: [&[i8]; 4], bits: u8, weights: &mut [Block]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn unpack(packed: &[Block], bits: u8, weights: &mut [Block]) {
+fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
     blocks::unpack(packed, bits, weights);
 }
 

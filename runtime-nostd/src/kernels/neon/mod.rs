@@ -27,6 +27,7 @@ enum Extension {
 }
 
 /// Whether the running core has an extension.
+#[cfg(any(feature = "std", target_feature = "dotprod", target_feature = "i8mm"))]
 macro_rules! has {
     ($feature:tt) => {{
         #[cfg(feature = "std")]
