@@ -27,7 +27,7 @@ const HEADER: usize = 4;
 
 /// A family of vector processors.
 pub(super) trait Tiles {
-    /// Whether [`weave`](Self::weave) changes anything.
+    /// Whether [`weave`](Self::weave) changes anything, and rows lie in twos.
     fn woven(&self) -> bool {
         false
     }
@@ -40,14 +40,19 @@ pub(super) trait Tiles {
     /// Turns blocks into the order that the tile reads.
     fn weave(&self, _weights: &mut [Block]) {}
 
-    /// The codes of four channels, cut to their width, as blocks.
+    /// The weights of four channels as blocks: signed codes at 8 bits, levels at fewer.
     fn lay(&self, channels: [&[i8]; 4], bits: u8, weights: &mut [Block]) {
         lay(channels, bits, weights);
     }
 
-    /// The blocks of a packed group.
+    /// The weights of a packed group, as [`lay`](Self::lay).
     fn unpack(&self, packed: &[i8], bits: u8, weights: &mut [Block]) {
         unpack(packed, bits, weights);
+    }
+
+    /// `sum a`.
+    fn sum(&self, token: &[i8]) -> i32 {
+        token.iter().map(|&a| i32::from(a)).sum()
     }
 
     /// All rows' outputs of a group. Operands that do not [`fit`](Operands::fit) give none.
@@ -72,9 +77,8 @@ pub(super) struct Operands<'t> {
     pub(super) scales: &'t [f32],
     /// Width / 4 blocks, as [`Tiles::weave`] leaves them.
     pub(super) weights: &'t [Block],
-    /// The bits that the codes have.
-    #[cfg_attr(target_arch = "x86_64", allow(dead_code))]
-    pub(super) bits: u8,
+    /// Whether the weights are codes `q` of 8 bits, whose levels are `2 q + 1`, or levels of fewer.
+    pub(super) codes: bool,
     /// Of each channel its output's offset in a row, in bytes, its step and its bias.
     pub(super) numbers: &'t [[u32; 4]; 3],
     /// Channels of the layer.
@@ -84,13 +88,13 @@ pub(super) struct Operands<'t> {
 }
 
 impl Operands<'_> {
-    /// Whether the lengths are those of each other.
-    pub(super) fn fit(&self) -> bool {
+    /// Whether the lengths are those of each other, with rows for a multiple of `rows_at_once`.
+    pub(super) fn fit(&self, rows_at_once: usize) -> bool {
         let Self { rows, width, sums, scales, weights, numbers: [offsets, ..], outputs, out, .. } = self;
         let count = sums.len();
         width % STEP == 0
             && scales.len() == count
-            && rows.len() >= count.next_multiple_of(2) * (width / 16)
+            && rows.len() >= count.next_multiple_of(rows_at_once) * (width / 16)
             && weights.len() >= width / 4
             && out.len() == count * outputs
             && offsets.iter().all(|&offset| (offset as usize / 4) < *outputs)
@@ -245,9 +249,6 @@ fn pack_bits<const BITS: u8, const PER_BYTE: usize>(channels: [&[i8]; 4], bytes:
 
 /// As [`Tiles::lay_rows`], one row after the other.
 pub(super) fn lay_rows(tokens: &[i8], inputs: usize, width: usize, rows: &mut [Block]) {
-    if width == inputs {
-        return copy(tokens, rows.as_flattened_mut());
-    }
     let rows = rows.as_flattened_mut().chunks_exact_mut(width.max(1));
     for (row, token) in rows.zip(tokens.chunks_exact(inputs.max(1))) {
         copy(token, row);
@@ -267,7 +268,8 @@ pub(super) fn lay(channels: [&[i8]; 4], bits: u8, weights: &mut [Block]) {
 
 #[inline(always)]
 fn lay_bits<const BITS: u8>(channels: [&[i8]; 4], weights: &mut [Block]) {
-    let block = |words: [u32; 4]| bytemuck::cast::<_, Block>(words).map(|code| code >> (8 - BITS));
+    let weight = |code: i8| if BITS == 8 { code } else { code >> (7 - BITS) | 1 };
+    let block = |words: [u32; 4]| bytemuck::cast::<_, Block>(words).map(weight);
     let [a, b, c, d] = channels.map(|channel| channel.as_chunks::<4>().0);
     for ((((a, b), c), d), out) in a.iter().zip(b).zip(c).zip(d).zip(&mut *weights) {
         *out = block([a, b, c, d].map(|&four| bytemuck::cast(four)));
@@ -292,25 +294,25 @@ pub(super) fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
 
 #[inline(always)]
 fn unpack_bits<const BITS: usize, const PER_BYTE: usize>(packed: &[i8], weights: &mut [Block]) {
-    let cut = |byte: i8, i: usize| byte << (8 - BITS - BITS * i) >> (8 - BITS);
+    // The bit below the code's, whatever it is, becomes the 1 of `2 q + 1`.
+    let level = |byte: i8, i: usize| byte << (8 - BITS - BITS * i) >> (7 - BITS) | 1;
     let (whole, rest) = weights.as_chunks_mut::<PER_BYTE>();
     let (blocks, end) = packed.as_chunks::<16>();
     for (block, out) in blocks.iter().zip(whole) {
         for (i, out) in out.iter_mut().enumerate() {
-            *out = block.map(|byte| cut(byte, i));
+            *out = block.map(|byte| level(byte, i));
         }
     }
     for (i, out) in rest.as_flattened_mut().chunks_exact_mut(end.len().max(1)).enumerate() {
-        out.iter_mut().zip(end).for_each(|(code, &byte)| *code = cut(byte, i));
+        out.iter_mut().zip(end).for_each(|(code, &byte)| *code = level(byte, i));
     }
 }
 
 /// As [`Tiles::multiply`], in plain Rust.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn multiply(operands: &mut Operands<'_>) {
-    let Operands {
-        rows, width, sums, scales, weights, numbers: [offsets, steps, biases], outputs, out, ..
-    } = operands;
+    let Operands { rows, width, sums, scales, weights, codes, numbers, outputs, out } = operands;
+    let [offsets, steps, biases] = numbers;
     let rows = rows.as_flattened().chunks_exact((*width).max(1)).zip(*sums).zip(*scales);
     for (((row, &sum), &scale), out) in rows.zip(out.chunks_exact_mut((*outputs).max(1))) {
         let mut products = [0; 4];
@@ -321,7 +323,8 @@ pub(super) fn multiply(operands: &mut Operands<'_>) {
         }
         for (((product, &offset), &step), &bias) in products.into_iter().zip(offsets).zip(steps).zip(biases) {
             if let Some(y) = out.get_mut(offset as usize / 4) {
-                *y = channel_output(2 * product + sum, f32::from_bits(step), scale, f32::from_bits(bias));
+                let t = if *codes { 2 * product + sum } else { product };
+                *y = channel_output(t, f32::from_bits(step), scale, f32::from_bits(bias));
             }
         }
     }
@@ -361,9 +364,16 @@ impl<'p, T: Tiles> Pass<'p, T> {
         let rows: &mut [Block] = bytemuck::try_cast_slice_mut(rows).ok()?;
         let weights = bytemuck::try_cast_slice_mut(memory).ok()?;
         for (token, sum) in tokens.codes.chunks_exact(inputs.max(1)).zip(&mut *sums) {
-            *sum = token.iter().map(|&a| i32::from(a)).sum();
+            *sum = tiles.sum(token);
         }
-        tiles.lay_rows(tokens.codes, inputs, width, rows);
+        // Rows that need no zeros are read where they are.
+        let rows = match width == inputs && !tiles.woven() {
+            true => tokens.codes.as_chunks().0,
+            false => {
+                tiles.lay_rows(tokens.codes, inputs, width, rows);
+                rows
+            }
+        };
         Some(Self { tiles, rows, width, sums, scales: tokens.scales, weights, outputs, out })
     }
 
@@ -383,7 +393,7 @@ impl<'p, T: Tiles> Pass<'p, T> {
             sums,
             scales,
             weights,
-            bits,
+            codes: bits == 8,
             numbers,
             outputs,
             out: self.out,

@@ -4,7 +4,7 @@
 
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_add_epi32, _mm_add_ps, _mm_cvtepi32_ps, _mm_loadu_ps, _mm_mul_ps, _mm_set1_epi32,
-    _mm_set1_ps, _mm_storeu_ps, _mm256_abs_epi8, _mm256_add_epi32, _mm256_castsi256_si128,
+    _mm_set1_ps, _mm_storeu_ps, _mm_sub_epi32, _mm256_abs_epi8, _mm256_add_epi32, _mm256_castsi256_si128,
     _mm256_dpbusd_avx_epi32, _mm256_dpbusd_epi32, _mm256_extracti128_si256, _mm256_loadu_si256,
     _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi64x,
     _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sign_epi8, _mm256_xor_si256,
@@ -88,7 +88,7 @@ impl Tiles for X86 {
     }
 
     fn multiply(&self, mut operands: Operands<'_>) {
-        if !operands.fit() {
+        if !operands.fit(1) {
             return;
         }
         match self.0 {
@@ -131,7 +131,7 @@ fn filter_row(token: &[i8], codes: &[i8], bits: u8) -> i32 {
 }
 
 /// A tile for an extension: all rows of a group, `R` at a time. `$add` adds to sums the products of weights and rows,
-/// four inputs to a word; `$sum` times `sum a` is what the doubled sums lack of sums of levels.
+/// four inputs to a word; `$sum` times `sum a` is what the sums have too much.
 macro_rules! tile {
     ($name:ident, $features:literal, $rows:ident, $sum:literal, $weights:expr, $add:expr) => {
         /// # Safety
@@ -183,13 +183,13 @@ macro_rules! tile {
 }
 
 // Sums of signed products: |w| is at most 128, and no two products leave a half's range.
-tile!(avx2, "avx2", avx2_rows, 1, |w| [_mm256_abs_epi8(w), w], |sum, [magnitude, w]: [__m256i; 2], a| {
+tile!(avx2, "avx2", avx2_rows, 0, |w| [_mm256_abs_epi8(w), w], |sum, [magnitude, w]: [__m256i; 2], a| {
     let halves = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(a, w));
     _mm256_add_epi32(sum, _mm256_madd_epi16(halves, _mm256_set1_epi16(1)))
 });
-// Weights enter as unsigned `q + 128`.
-tile!(avx_vnni, "avx2,avxvnni", avx_vnni_rows, -255, unsigned, _mm256_dpbusd_avx_epi32);
-tile!(avx512_vnni, "avx2,avx512vnni,avx512vl", avx512_vnni_rows, -255, unsigned, _mm256_dpbusd_epi32);
+// Weights enter 128 too large, unsigned.
+tile!(avx_vnni, "avx2,avxvnni", avx_vnni_rows, 128, unsigned, _mm256_dpbusd_avx_epi32);
+tile!(avx512_vnni, "avx2,avx512vnni,avx512vl", avx512_vnni_rows, 128, unsigned, _mm256_dpbusd_epi32);
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -213,13 +213,18 @@ fn eight_inputs(eight: i64) -> __m256i {
 /// The operands fit and have that row.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn finish(operands: &mut Operands<'_>, row: usize, lacking: i32, products: __m128i) {
+unsafe fn finish(operands: &mut Operands<'_>, row: usize, excess: i32, products: __m128i) {
     let adjacent = operands.adjacent();
-    let Operands { sums, scales, numbers: [offsets, steps, biases], outputs, out, .. } = operands;
+    let Operands { sums, scales, codes, numbers: [offsets, steps, biases], outputs, out, .. } = operands;
     // SAFETY: there is a sum and a scale for the row, and `outputs` floats of its own; every offset is below that.
     unsafe {
-        let sum = _mm_set1_epi32(lacking.wrapping_mul(*sums.get_unchecked(row)));
-        let t = _mm_add_epi32(_mm_add_epi32(products, products), sum);
+        let sum = *sums.get_unchecked(row);
+        let t = match *codes {
+            true => {
+                _mm_add_epi32(_mm_add_epi32(products, products), _mm_set1_epi32(sum.wrapping_mul(1 - 2 * excess)))
+            }
+            false => _mm_sub_epi32(products, _mm_set1_epi32(sum.wrapping_mul(excess))),
+        };
         let y = _mm_mul_ps(_mm_cvtepi32_ps(t), _mm_loadu_ps(steps.as_ptr().cast()));
         let y = _mm_mul_ps(y, _mm_set1_ps(*scales.get_unchecked(row)));
         let y = _mm_add_ps(y, _mm_loadu_ps(biases.as_ptr().cast()));

@@ -18,7 +18,7 @@ macro_rules! sdot {
     };
 }
 
-/// All rows of a group, four at a time.
+/// All rows of a group, ten at a time: so many fit into the registers.
 ///
 /// # Safety
 /// The operands fit; the core has `sdot`.
@@ -29,13 +29,20 @@ pub(super) unsafe fn multiply(mut operands: Operands<'_>) {
     let mut row = 0;
     // SAFETY: by this function's contract; rows stay below `count`.
     unsafe {
+        while row + 10 <= count {
+            rows::<10>(&operands, row, &finish);
+            row += 10;
+        }
         while row + 4 <= count {
             rows::<4>(&operands, row, &finish);
             row += 4;
         }
-        while row < count {
+        if row + 2 <= count {
+            rows::<2>(&operands, row, &finish);
+            row += 2;
+        }
+        if row < count {
             rows::<1>(&operands, row, &finish);
-            row += 1;
         }
     }
 }
@@ -52,7 +59,7 @@ unsafe fn rows<const R: usize>(operands: &Operands<'_>, first: usize, finish: &F
     unsafe {
         let mut weights = operands.weights.as_ptr().cast::<i8>();
         let mut rows: [_; R] = from_fn(|r| operands.rows.as_ptr().cast::<i8>().add((first + r) * width));
-        for _ in 0..width / STEP {
+        let mut step = || {
             let w = vld1q_s8_x4(weights);
             weights = weights.add(4 * STEP);
             for (sum, row) in sums.iter_mut().zip(&mut rows) {
@@ -63,9 +70,14 @@ unsafe fn rows<const R: usize>(operands: &Operands<'_>, first: usize, finish: &F
                 sdot!(*sum, w.2, a, 2);
                 sdot!(*sum, w.3, a, 3);
             }
+        };
+        for _ in 0..width / (2 * STEP) {
+            step();
+            step();
         }
-        for (r, sum) in sums.into_iter().enumerate() {
-            finish.row(first + r, sum);
+        if width % (2 * STEP) != 0 {
+            step();
         }
+        finish.rows(first, sums);
     }
 }

@@ -1,8 +1,8 @@
 //! From sums to outputs.
 
 use core::arch::aarch64::{
-    float32x4_t, int32x4_t, vaddq_f32, vcvtq_f32_s32, vdupq_n_s32, vld1q_dup_s32, vld1q_f32, vmlaq_s32,
-    vmulq_f32, vmulq_n_f32, vst1q_f32, vst1q_lane_f32,
+    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vcvtq_f32_s32, vdupq_n_s32, vld1q_f32, vmulq_f32,
+    vmulq_n_f32, vst1q_f32, vst1q_lane_f32,
 };
 
 use super::super::blocks::Operands;
@@ -13,6 +13,7 @@ pub(super) struct Finish {
     biases: float32x4_t,
     offsets: [usize; 4],
     adjacent: bool,
+    codes: bool,
     sums: *const i32,
     scales: *const f32,
     out: *mut f32,
@@ -31,6 +32,7 @@ impl Finish {
             biases,
             offsets: offsets.map(|offset| offset as usize / 4),
             adjacent,
+            codes: operands.codes,
             sums: operands.sums.as_ptr(),
             scales: operands.scales.as_ptr(),
             out: operands.out.as_mut_ptr(),
@@ -38,26 +40,42 @@ impl Finish {
         }
     }
 
-    /// Writes the outputs of a row from `sum a q` of its channels.
+    /// Writes the outputs of the rows from `first` on, from their channels' sums of products.
     ///
     /// # Safety
-    /// The operands fit and have that row.
+    /// The operands fit and have these rows.
     #[inline(always)]
-    pub(super) unsafe fn row(&self, row: usize, products: int32x4_t) {
-        // SAFETY: there is a sum and a scale for the row, and `outputs` floats of its own; every offset is below that.
+    pub(super) unsafe fn rows<const R: usize>(&self, first: usize, mut products: [int32x4_t; R]) {
+        // SAFETY: there is a sum and a scale for each row, and `outputs` floats; every offset is below that.
         unsafe {
-            let t = vmlaq_s32(vld1q_dup_s32(self.sums.add(row)), products, vdupq_n_s32(2));
-            let y = vmulq_n_f32(vmulq_f32(vcvtq_f32_s32(t), self.steps), *self.scales.add(row));
-            let y = vaddq_f32(y, self.biases);
-            let out = self.out.add(row * self.outputs);
+            if self.codes {
+                let sums = self.sums.add(first);
+                for (r, products) in products.iter_mut().enumerate() {
+                    *products = vaddq_s32(vaddq_s32(*products, *products), vdupq_n_s32(*sums.add(r)));
+                }
+            }
+            let scales = self.scales.add(first);
+            let mut out = self.out.add(first * self.outputs);
+            let mut output = [self.steps; R];
+            for (r, (y, products)) in output.iter_mut().zip(products).enumerate() {
+                let x = vmulq_n_f32(vmulq_f32(vcvtq_f32_s32(products), self.steps), *scales.add(r));
+                *y = vaddq_f32(x, self.biases);
+            }
             let [a, b, c, d] = self.offsets;
             if self.adjacent {
-                vst1q_f32(out.add(a), y);
+                out = out.add(a);
+                for y in output {
+                    vst1q_f32(out, y);
+                    out = out.wrapping_add(self.outputs);
+                }
             } else {
-                vst1q_lane_f32::<0>(out.add(a), y);
-                vst1q_lane_f32::<1>(out.add(b), y);
-                vst1q_lane_f32::<2>(out.add(c), y);
-                vst1q_lane_f32::<3>(out.add(d), y);
+                for y in output {
+                    vst1q_lane_f32::<0>(out.add(a), y);
+                    vst1q_lane_f32::<1>(out.add(b), y);
+                    vst1q_lane_f32::<2>(out.add(c), y);
+                    vst1q_lane_f32::<3>(out.add(d), y);
+                    out = out.wrapping_add(self.outputs);
+                }
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Cores with `smmla`: 2 rows x 2 channels x 8 inputs to an instruction.
 
 use core::arch::aarch64::{
-    int32x4_t, vdupq_n_s32, vld1q_s8, vreinterpretq_s32_s64, vreinterpretq_s64_s32, vzip1q_s64, vzip2q_s64,
+    int32x4_t, vdupq_n_s32, vld1q_s8, vld1q_s32, vreinterpretq_s32_s64, vreinterpretq_s64_s32, vst1q_s32,
+    vzip1q_s32, vzip1q_s64, vzip2q_s32, vzip2q_s64,
 };
 use core::arch::asm;
 
@@ -48,8 +49,13 @@ pub(super) fn lay_rows(tokens: &[i8], inputs: usize, width: usize, rows: &mut [B
 /// Two blocks of 4 channels x 4 inputs become two of 2 channels x 8 inputs.
 pub(super) fn weave(weights: &mut [Block]) {
     for two in weights.as_chunks_mut::<2>().0 {
-        let [[a, b, c, d], [e, f, g, h]]: [[[i8; 4]; 4]; 2] = bytemuck::cast(*two);
-        *two = bytemuck::cast([[a, e, b, f], [c, g, d, h]]);
+        let two = two.as_flattened_mut().as_mut_ptr().cast::<i32>();
+        // SAFETY: 32 bytes; every AArch64 core has NEON.
+        unsafe {
+            let (a, b) = (vld1q_s32(two), vld1q_s32(two.add(4)));
+            vst1q_s32(two, vzip1q_s32(a, b));
+            vst1q_s32(two.add(4), vzip2q_s32(a, b));
+        }
     }
 }
 
@@ -97,13 +103,15 @@ unsafe fn pairs<const P: usize>(operands: &Operands<'_>, first: usize, finish: &
                 smmla!(*high, a, v);
             }
         }
+        // Of an odd number of rows the last one is there with zeros beside it.
+        let second = 2 * P + first <= operands.sums.len();
         for (p, [low, high]) in sums.into_iter().enumerate() {
             let row = first + 2 * p;
             let [low, high] = [low, high].map(|x| vreinterpretq_s64_s32(x));
-            finish.row(row, vreinterpretq_s32_s64(vzip1q_s64(low, high)));
-            // Of an odd number of rows the last one is there with zeros beside it.
-            if row + 1 < operands.sums.len() {
-                finish.row(row + 1, vreinterpretq_s32_s64(vzip2q_s64(low, high)));
+            let [a, b] = [vzip1q_s64(low, high), vzip2q_s64(low, high)].map(|x| vreinterpretq_s32_s64(x));
+            match second {
+                true => finish.rows(row, [a, b]),
+                false => finish.rows(row, [a]),
             }
         }
     }

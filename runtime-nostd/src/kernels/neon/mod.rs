@@ -96,8 +96,12 @@ impl Tiles for Neon {
         }
     }
 
+    fn sum(&self, token: &[i8]) -> i32 {
+        plain::sum(token)
+    }
+
     fn multiply(&self, operands: Operands<'_>) {
-        if !operands.fit() {
+        if !operands.fit(if self.woven() { 2 } else { 1 }) {
             return;
         }
         // SAFETY: the operands fit each other, and values of `Extension` are made for cores that have it.

@@ -1,8 +1,9 @@
 //! Cores with nothing but NEON: products of bytes as halves, added in pairs to words.
 
 use core::arch::aarch64::{
-    int8x16_t, int16x8_t, int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s16, vdupq_n_s32, vget_low_s8, vld1q_s8,
-    vld4q_s32, vmlal_high_s8, vmlal_s8, vmull_s8, vpadalq_s16, vpaddq_s32, vreinterpretq_s8_s32, vshrq_n_s8,
+    int8x16_t, int16x8_t, int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s16, vdupq_n_s32, vget_low_s8, vld1q_s8, vld1q_s8_x4,
+    vld4q_s32, vmlal_high_s8, vmlal_s8, vmull_s8, vpadalq_s8, vpadalq_s16, vpaddlq_s8,
+    vpaddq_s32, vreinterpretq_s8_s32, vshrq_n_s8,
 };
 use core::array::from_fn;
 
@@ -15,12 +16,12 @@ use super::finish::Finish;
 /// # Safety
 /// The operands fit.
 pub(super) unsafe fn multiply(mut operands: Operands<'_>) {
-    // At 8 bits a half holds two products of at most 127 * 128. At 4 and 2 bits 32 of at most 127 * 8.
-    match operands.bits {
+    // At 8 bits a half holds two products of at most 127 * 128. At fewer it holds 16 of at most 127 * 15.
+    match operands.codes {
         // SAFETY: by this function's contract.
-        8 => unsafe { rows_by_two::<1>(&mut operands) },
+        true => unsafe { rows_by_two::<1>(&mut operands) },
         // SAFETY: as above.
-        _ => unsafe { rows_by_two::<16>(&mut operands) },
+        false => unsafe { rows_by_two::<8>(&mut operands) },
     }
 }
 
@@ -82,9 +83,24 @@ unsafe fn rows<const R: usize, const STEPS: usize>(operands: &Operands<'_>, firs
                 }
             }
         }
-        for (r, [a, b, c, d]) in sums.into_iter().enumerate() {
-            finish.row(first + r, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
-        }
+        finish.rows(first, sums.map(|[a, b, c, d]| vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d))));
+    }
+}
+
+/// `sum a`.
+pub(super) fn sum(token: &[i8]) -> i32 {
+    let (steps, rest) = token.as_chunks::<{ 4 * STEP }>();
+    // SAFETY: as many bytes; every AArch64 core has NEON.
+    let sum = unsafe {
+        let add = |sum, a: &[i8; 4 * STEP]| {
+            let a = vld1q_s8_x4(a.as_ptr());
+            vpadalq_s16(sum, vpadalq_s8(vpadalq_s8(vpadalq_s8(vpaddlq_s8(a.0), a.1), a.2), a.3))
+        };
+        vaddvq_s32(steps.iter().fold(vdupq_n_s32(0), add))
+    };
+    match rest.is_empty() {
+        true => sum,
+        false => sum + rest.iter().map(|&a| i32::from(a)).sum::<i32>(),
     }
 }
 
@@ -99,7 +115,7 @@ pub(super) fn dot<const BITS: u8>(token: &[i8], codes: &[i8]) -> i32 {
             let (a, w) = (vld1q_s8(a.as_ptr()), cut::<BITS>(vld1q_s8(w.as_ptr())));
             // `2 q + 1` is too wide for a byte: the sums of `a q` and of `a` apart.
             sums[0] = vpadalq_s16(sums[0], vmlal_high_s8(vmull_s8(vget_low_s8(a), vget_low_s8(w)), a, w));
-            sums[1] = vpadalq_s16(sums[1], core::arch::aarch64::vpaddlq_s8(a));
+            sums[1] = vpadalq_s16(sums[1], vpaddlq_s8(a));
         }
         vaddvq_s32(vaddq_s32(vaddq_s32(sums[0], sums[0]), sums[1]))
     };
