@@ -59,24 +59,27 @@ unsafe fn rows<const R: usize>(operands: &Operands<'_>, first: usize, finish: &F
     unsafe {
         let mut weights = operands.weights.as_ptr().cast::<i8>();
         let mut rows: [_; R] = from_fn(|r| operands.rows.as_ptr().cast::<i8>().add((first + r) * width));
-        let mut step = || {
-            let w = vld1q_s8_x4(weights);
-            weights = weights.add(4 * STEP);
-            for (sum, row) in sums.iter_mut().zip(&mut rows) {
-                let a = vld1q_s8(*row);
-                *row = row.add(STEP);
-                sdot!(*sum, w.0, a, 0);
-                sdot!(*sum, w.1, a, 1);
-                sdot!(*sum, w.2, a, 2);
-                sdot!(*sum, w.3, a, 3);
-            }
-        };
+        // Not a closure: the compiler has to put it into the loop.
+        macro_rules! step {
+            () => {
+                let w = vld1q_s8_x4(weights);
+                weights = weights.add(4 * STEP);
+                for (sum, row) in sums.iter_mut().zip(&mut rows) {
+                    let a = vld1q_s8(*row);
+                    *row = row.add(STEP);
+                    sdot!(*sum, w.0, a, 0);
+                    sdot!(*sum, w.1, a, 1);
+                    sdot!(*sum, w.2, a, 2);
+                    sdot!(*sum, w.3, a, 3);
+                }
+            };
+        }
         for _ in 0..width / (2 * STEP) {
-            step();
-            step();
+            step!();
+            step!();
         }
         if width % (2 * STEP) != 0 {
-            step();
+            step!();
         }
         finish.rows(first, sums);
     }
