@@ -26,6 +26,10 @@
 // Kernels and the C interface alone may lift it.
 #![deny(unsafe_code)]
 
+// Kernels ask it what the processor can do.
+#[cfg(feature = "std")]
+extern crate std;
+
 mod arena;
 #[cfg(feature = "c-api")]
 pub mod c_api;

@@ -10,16 +10,20 @@ use anyhow::{Context, Result, bail};
 use crate::boards::BOARDS;
 
 /// Programs that the tests run and their Debian packages.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("qemu-system-arm", "qemu-system-arm"),
     ("qemu-system-aarch64", "qemu-system-arm"),
     ("qemu-system-riscv32", "qemu-system-misc"),
+    ("qemu-aarch64", "qemu-user"),
     // With newlib, which has no program of its own.
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     ("make", "make"),
     // For libFuzzer.
     ("g++", "g++"),
 ];
+
+/// Where the kernels of phones and hosts are tested in QEMU's user mode.
+const USER_MODE_TARGET: &str = "aarch64-unknown-linux-musl";
 
 /// Installs what the tests need and is missing: the boards' targets, QEMU and a Vulkan driver.
 pub fn set_up() -> Result<()> {
@@ -51,19 +55,19 @@ pub fn workspace() -> PathBuf {
     package.parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The core library for the boards' targets.
+/// The libraries of the targets that the tests build for.
 fn install_targets() -> Result<()> {
     let output = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
     let installed = PathBuf::from(String::from_utf8(output.stdout)?.trim_end()).join("lib/rustlib");
     let targets = BOARDS.iter().map(|board| board.target).chain(crate::no_fpu::targets());
-    let mut missing: Vec<&str> = targets.collect();
+    let mut missing: Vec<&str> = targets.chain([USER_MODE_TARGET]).collect();
     missing.retain(|target| !installed.join(target).exists());
     missing.dedup();
     if missing.is_empty() {
         return Ok(());
     }
     run_command(Command::new("rustup").args(["target", "add"]).args(&missing))
-        .with_context(|| format!("the firmware needs Rust's targets {}", missing.join(", ")))
+        .with_context(|| format!("the tests need Rust's targets {}", missing.join(", ")))
 }
 
 fn install_programs() -> Result<()> {

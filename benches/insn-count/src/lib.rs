@@ -1,9 +1,9 @@
 //! A QEMU TCG plugin that counts what a program executes between two marks, exactly.
 //!
 //! A mark is a hint that no core knows: on Arm `hint #0x40` at the start of a region and `hint #0x41` at its end (Thumb-2
-//! `F3AF 8040` and `F3AF 8041`), on RISC-V `slti x0, x0, 0x40` and `0x41`; marks count nothing. At exit the file of the
-//! plugin argument `out=FILE` gets a line `instructions cycles` for each region, in the order in which they ended. The
-//! cycles are those of [`cortex_m4`], for Thumb alone.
+//! `F3AF 8040` and `F3AF 8041`, A64 `D503281F` and `D503283F`), on RISC-V `slti x0, x0, 0x40` and `0x41`; marks count
+//! nothing. At exit the file of the plugin argument `out=FILE` gets a line `instructions cycles` for each region, in the
+//! order in which they ended. The cycles are those of [`cortex_m4`], for Thumb alone.
 //!
 //! With the argument `within=FILE`, a file of lines `start end` (addresses, the end excluded), each line has a third
 //! number: instructions at these addresses.
@@ -41,10 +41,9 @@ struct State {
     regions: Vec<Count>,
 }
 
-const START: [u8; 4] = [0xaf, 0xf3, 0x40, 0x80];
-const END: [u8; 4] = [0xaf, 0xf3, 0x41, 0x80];
-const RISCV_START: [u8; 4] = 0x0400_2013u32.to_le_bytes();
-const RISCV_END: [u8; 4] = 0x0410_2013u32.to_le_bytes();
+// Thumb-2, A64, RISC-V.
+const START: [[u8; 4]; 3] = [[0xaf, 0xf3, 0x40, 0x80], [0x1f, 0x28, 0x03, 0xd5], [0x13, 0x20, 0x00, 0x04]];
+const END: [[u8; 4]; 3] = [[0xaf, 0xf3, 0x41, 0x80], [0x3f, 0x28, 0x03, 0xd5], [0x13, 0x20, 0x10, 0x04]];
 
 fn now() -> Count {
     [&INSTRUCTIONS, &CYCLES, &WITHIN].map(|counter| counter.load(Relaxed))
@@ -77,8 +76,8 @@ extern "C" fn translated(_id: api::Id, block: *mut api::Block) {
             std::slice::from_raw_parts(data, api::qemu_plugin_insn_size(instruction))
         };
         let mark = match bytes {
-            _ if bytes == START || bytes == RISCV_START => Some(start as extern "C" fn(c_uint, *mut c_void)),
-            _ if bytes == END || bytes == RISCV_END => Some(end as extern "C" fn(c_uint, *mut c_void)),
+            _ if START.iter().any(|mark| bytes == mark) => Some(start as extern "C" fn(c_uint, *mut c_void)),
+            _ if END.iter().any(|mark| bytes == mark) => Some(end as extern "C" fn(c_uint, *mut c_void)),
             _ => None,
         };
         if let Some(mark) = mark {

@@ -1,10 +1,18 @@
 //! The integer inner loops, behind one seam: every kernel gives the same numbers, only faster (`docs/kernels.md`).
 
+#[cfg_attr(not(any(target_arch = "aarch64", target_arch = "x86_64")), allow(dead_code))]
+mod blocks;
 #[cfg(chord_dsp)]
 #[allow(unsafe_code)]
 mod dsp;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+#[allow(unsafe_code)]
+mod neon;
 mod packed;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod x86;
 
 use core::array::from_fn;
 
@@ -15,7 +23,11 @@ use chord_plan::numerics::{self, step};
 
 #[cfg(chord_dsp)]
 pub use dsp::Dsp;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub use neon::Neon;
 pub use scalar::Scalar;
+#[cfg(target_arch = "x86_64")]
+pub use x86::X86;
 
 use crate::Widths;
 use crate::span::copy;
@@ -24,7 +36,13 @@ use crate::span::copy;
 #[cfg(chord_dsp)]
 pub type Native = Dsp;
 /// The fastest kernel that this target is known to run.
-#[cfg(not(chord_dsp))]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub type Native = Neon;
+/// The fastest kernel that this target is known to run.
+#[cfg(target_arch = "x86_64")]
+pub type Native = X86;
+/// The fastest kernel that this target is known to run.
+#[cfg(not(any(chord_dsp, target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
 pub type Native = Scalar;
 
 /// Quantised tokens that enter a layer.
@@ -116,7 +134,9 @@ pub trait Linear {
 /// The same on every target, so that a build script can size the arena of a device.
 pub const fn scratch_words(rows: usize, inputs: usize) -> usize {
     let pairs = pairs(inputs);
-    rows.div_ceil(2) * row_pair_words(pairs) + 4 * pairs
+    let dsp = rows.div_ceil(2) * row_pair_words(pairs) + 4 * pairs;
+    let blocks = blocks::scratch(rows, inputs);
+    if dsp > blocks { dsp } else { blocks }
 }
 
 /// Words that a layer takes packed for a plan, on every target; 0 for a convolution, which is read in place.
