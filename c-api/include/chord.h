@@ -56,6 +56,8 @@ enum ChordStatus
   CHORD_STATUS_PLAN_CODE = 37,
   // The plan is older than the one that runs.
   CHORD_STATUS_PLAN_STALE = 38,
+  // The plan keeps more bits than `max_budget` allows.
+  CHORD_STATUS_PLAN_OVER_BUDGET = 39,
   // There are no items in the history.
   CHORD_STATUS_HISTORY_EMPTY = 48,
   // There are no candidates.
@@ -86,6 +88,9 @@ typedef struct {
   size_t rows_at_once;
   // 0 to read the model in place, 1 to pack the plan's bits into the engine's memory: more RAM, less time.
   uint32_t holding;
+  // The largest average of bits per weight, in 1/1000, of plans to be packed: less needs less memory, and a plan beyond
+  // is refused; 0 for any plan.
+  uint16_t max_budget;
 } ChordOptions;
 
 // Memory for one engine.

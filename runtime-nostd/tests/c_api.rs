@@ -83,7 +83,7 @@ fn results_are_those_of_rust_at_every_alignment_and_holding() {
     let parsed = Plan::parse(&bytes).unwrap();
     for holding in [0, 1] {
         for max_history in [0, 2] {
-            let options = ChordOptions { max_history, rows_at_once: 2 * max_history, holding };
+            let options = ChordOptions { max_history, rows_at_once: 2 * max_history, holding, max_budget: 0 };
             let rust = Options {
                 max_history: if max_history == 0 { usize::MAX } else { max_history },
                 ..Options::default()

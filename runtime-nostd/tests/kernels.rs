@@ -117,7 +117,7 @@ proptest! {
             prop_assert_eq!(&found, &expected, "{} in place", name);
 
             let mut found = vec![f32::NAN; rows * outputs];
-            let mut packed = vec![0xdead_beef; packed_words(layer.layer())];
+            let mut packed = vec![0xdead_beef; packed_words(layer.layer(), widths)];
             kernel.pack(&layer, widths, &mut packed);
             scratch.fill(0xdead_beef);
             kernel.packed_layer(tokens, layer.layer(), &packed, &mut scratch, &mut found);

@@ -28,6 +28,9 @@ pub struct ChordOptions {
     pub rows_at_once: usize,
     /// 0 to read the model in place, 1 to pack the plan's bits into the engine's memory: more RAM, less time.
     pub holding: u32,
+    /// The largest average of bits per weight, in 1/1000, of plans to be packed: less needs less memory, and a plan beyond
+    /// is refused; 0 for any plan.
+    pub max_budget: u16,
 }
 
 /// Memory for one engine.
@@ -279,12 +282,15 @@ unsafe fn options(options: *const ChordOptions) -> Result<Options, ChordStatus> 
     }
     Region::of(options, 1)?;
     // SAFETY: not null, aligned, the caller's contract; any bits are such numbers.
-    let ChordOptions { max_history, rows_at_once, holding } = unsafe { options.read() };
+    let ChordOptions { max_history, rows_at_once, holding, max_budget } = unsafe { options.read() };
     if max_history != 0 {
         result.max_history = max_history;
     }
     if rows_at_once != 0 {
         result.rows_at_once = rows_at_once;
+    }
+    if max_budget != 0 {
+        result.max_budget = Some(max_budget);
     }
     result.holding = match holding {
         0 => Holding::InPlace,

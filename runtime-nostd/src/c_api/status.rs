@@ -53,6 +53,8 @@ pub enum ChordStatus {
     PlanCode = 37,
     /// The plan is older than the one that runs.
     PlanStale = 38,
+    /// The plan keeps more bits than `max_budget` allows.
+    PlanOverBudget = 39,
     /// There are no items in the history.
     HistoryEmpty = 48,
     /// There are no candidates.
@@ -67,7 +69,7 @@ pub enum ChordStatus {
 
 impl ChordStatus {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Ok,
         Self::NullPointer,
         Self::Misaligned,
@@ -89,6 +91,7 @@ impl ChordStatus {
         Self::PlanChannels,
         Self::PlanCode,
         Self::PlanStale,
+        Self::PlanOverBudget,
         Self::HistoryEmpty,
         Self::CandidatesEmpty,
         Self::HistoryUnknownItem,
@@ -120,6 +123,7 @@ impl ChordStatus {
             Self::PlanChannels => c"CHORD_STATUS_PLAN_CHANNELS",
             Self::PlanCode => c"CHORD_STATUS_PLAN_CODE",
             Self::PlanStale => c"CHORD_STATUS_PLAN_STALE",
+            Self::PlanOverBudget => c"CHORD_STATUS_PLAN_OVER_BUDGET",
             Self::HistoryEmpty => c"CHORD_STATUS_HISTORY_EMPTY",
             Self::CandidatesEmpty => c"CHORD_STATUS_CANDIDATES_EMPTY",
             Self::HistoryUnknownItem => c"CHORD_STATUS_HISTORY_UNKNOWN_ITEM",
@@ -166,6 +170,7 @@ impl From<Error> for ChordStatus {
             Error::ArenaTooSmall { .. } => Self::MemoryTooSmall,
             Error::Plan(error) => error.into(),
             Error::StalePlan { .. } => Self::PlanStale,
+            Error::OverBudget { .. } => Self::PlanOverBudget,
             Error::Empty(List::History) => Self::HistoryEmpty,
             Error::Empty(List::Candidates) => Self::CandidatesEmpty,
             Error::UnknownItem { list: List::History, .. } => Self::HistoryUnknownItem,
