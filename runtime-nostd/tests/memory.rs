@@ -113,7 +113,7 @@ proptest! {
         let options =
             Options { holding: Holding::Packed, max_budget: Some(budget), ..Options::default() };
         let history = random_model::items(5, &bundle, &mut random);
-        let mut score = |plan: &Plan<'_>, next: Option<&Plan<'_>>, options: Options| {
+        let score = |plan: &Plan<'_>, next: Option<&Plan<'_>>, options: Options| {
             let mut arena = vec![later as u8; Requirements::of(&bundle, &options).arena_bytes];
             let mut engine = Engine::new(bundle, plan, &mut arena, options)?;
             let refused = next.map(|next| engine.apply(next));
