@@ -220,9 +220,10 @@ unsafe fn finish(operands: &mut Operands<'_>, row: usize, excess: i32, products:
     unsafe {
         let sum = *sums.get_unchecked(row);
         let t = match *codes {
-            true => {
-                _mm_add_epi32(_mm_add_epi32(products, products), _mm_set1_epi32(sum.wrapping_mul(1 - 2 * excess)))
-            }
+            true => _mm_add_epi32(
+                _mm_add_epi32(products, products),
+                _mm_set1_epi32(sum.wrapping_mul(1 - 2 * excess)),
+            ),
             false => _mm_sub_epi32(products, _mm_set1_epi32(sum.wrapping_mul(excess))),
         };
         let y = _mm_mul_ps(_mm_cvtepi32_ps(t), _mm_loadu_ps(steps.as_ptr().cast()));

@@ -1,8 +1,8 @@
 //! Cores with nothing but NEON: products of bytes as halves, added in pairs to words.
 
 use core::arch::aarch64::{
-    int8x16_t, int16x8_t, int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s16, vdupq_n_s32, vget_low_s8, vld1q_s8, vld1q_s8_x4,
-    vld4q_s32, vmlal_high_s8, vmlal_s8, vmull_s8, vpadalq_s8, vpadalq_s16, vpaddlq_s8,
+    int8x16_t, int16x8_t, int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s16, vdupq_n_s32, vget_low_s8, vld1q_s8,
+    vld1q_s8_x4, vld4q_s32, vmlal_high_s8, vmlal_s8, vmull_s8, vpadalq_s8, vpadalq_s16, vpaddlq_s8,
     vpaddq_s32, vreinterpretq_s8_s32, vshrq_n_s8,
 };
 use core::array::from_fn;
