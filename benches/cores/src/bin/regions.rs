@@ -37,8 +37,7 @@ fn kernels() -> Vec<(&'static str, Box<dyn Linear>)> {
     );
     #[cfg(target_arch = "x86_64")]
     kernels.extend(
-        chord_runtime::kernels::X86::all()
-            .map(|kernel| (kernel.name(), Box::new(kernel) as Box<dyn Linear>)),
+        chord_runtime::kernels::X86::all().map(|kernel| (kernel.name(), Box::new(kernel) as Box<dyn Linear>)),
     );
     kernels
 }

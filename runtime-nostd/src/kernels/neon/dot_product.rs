@@ -50,6 +50,7 @@ pub(super) unsafe fn multiply(mut operands: Operands<'_>) {
 /// # Safety
 /// As [`multiply`]; there are rows `first..first + R`.
 #[inline]
+#[allow(unused_assignments, reason = "the last step, too, goes on to the next weights")]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn rows<const R: usize>(operands: &Operands<'_>, first: usize, finish: &Finish) {
     let width = operands.width;
