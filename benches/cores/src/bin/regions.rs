@@ -65,7 +65,6 @@ fn main() {
             let tokens = Tokens { codes: &codes, scales: &scales };
             let mut out = vec![0.0; rows * outputs];
             let mut scratch = vec![0; scratch_words(rows, inputs)];
-            let mut packed = vec![0; packed_words(layer.layer())];
             for plan in ["8", "4", "2", "mix", "alternating", "0"] {
                 // A quarter of the channels at 8 bits, a quarter at 4, the rest at 2.
                 let mix = |quarter: usize| [3, 2, 1, 1][quarter];
@@ -82,6 +81,7 @@ fn main() {
                     plan_codes[(first + channel) / 4] |= code << (2 * ((first + channel) % 4));
                 }
                 let widths = Widths::new(&plan_codes, bundle.manifest().palette, first);
+                let mut packed = vec![0; packed_words(layer.layer(), widths)];
                 for (name, kernel) in kernels() {
                     println!("{name} in-place {inputs} {outputs} {rows} {plan}");
                     counted(|| kernel.layer(tokens, black_box(&layer), widths, &mut scratch, &mut out));
