@@ -56,6 +56,18 @@ pub enum Error {
         /// The item.
         item: u32,
     },
+    /// The bundle has no profile encoder.
+    #[error("the model has no profile encoder")]
+    NoProfile,
+    /// The arithmetic overflowed: this item cannot be added to this profile.
+    #[error("item {item} takes the features or the state of the profile out of range")]
+    ProfileOverflow {
+        /// The item.
+        item: u32,
+    },
+    /// The arithmetic overflowed: this profile has no embedding.
+    #[error("the user embedding is not finite")]
+    EmbeddingNotFinite,
 }
 
 /// The lists of items that an engine takes.

@@ -31,6 +31,7 @@ mod engine;
 mod error;
 mod held;
 pub mod kernels;
+mod profile;
 mod ranking;
 mod requirements;
 mod sasrec;
@@ -40,6 +41,7 @@ mod widths;
 
 pub use engine::Engine;
 pub use error::{Error, List};
+pub use profile::{Profile, ProfileRequirements};
 pub use ranking::Ranked;
 pub use requirements::{Holding, Options, Requirements};
 pub use stack::Core;

@@ -2,7 +2,7 @@
 
 use chord_plan::Bundle;
 use chord_plan::bundle::Norm;
-use chord_plan::manifest::{LayerKind, SasRecShape};
+use chord_plan::manifest::{LayerKind, PositionsFrom, SasRecShape};
 use chord_plan::numerics::{attend, layer_norm, level, quantise_token, score_scale, step};
 
 use crate::arena::Buffers;
@@ -52,10 +52,13 @@ impl<K: Linear> Forward<'_, K> {
         quantise_token(token, span_mut(buffers.codes, 0, dim))
     }
 
-    /// Item and position embeddings. The newest item has the last position.
+    /// Item and position embeddings.
     fn embed(&self, history: &[u32], buffers: &mut Buffers<'_>) {
         let shape = self.shape;
-        let first_position = usize::from(shape.positions) - history.len();
+        let first_position = match self.bundle.manifest().positions_from {
+            PositionsFrom::Right => usize::from(shape.positions).saturating_sub(history.len()),
+            PositionsFrom::Left => 0,
+        };
         for (t, &item) in history.iter().enumerate() {
             let row = span_mut(buffers.residual, t * usize::from(shape.dim), shape.dim.into());
             let step = step(self.bundle.item_range(item as usize), 8);

@@ -17,6 +17,8 @@ pub(crate) struct Layout {
     /// Offsets of item codes and item ranges.
     items: [u32; 2],
     rest: Rest,
+    /// The profile encoder's sections are found by counting from this offset.
+    profile: u32,
     total: u32,
 }
 
@@ -57,8 +59,8 @@ impl Layout {
     pub(crate) fn of(manifest: &Manifest) -> Result<Self, ManifestError> {
         manifest.validate_fields()?;
         let mut scratch = [0; wire::RECORD_MAX];
-        let record = wire::encode(&manifest.record(), &mut scratch).ok_or(ManifestError::TooLarge)?;
-        Self::at(HEADER_LEN + record.len(), manifest).ok_or(ManifestError::TooLarge)
+        let record = manifest.encode(&mut scratch).ok_or(ManifestError::TooLarge)?;
+        Self::at(HEADER_LEN + record, manifest).ok_or(ManifestError::TooLarge)
     }
 
     fn at(start: usize, manifest: &Manifest) -> Option<Self> {
@@ -74,7 +76,13 @@ impl Layout {
                 Rest::Caser(start)
             }
         };
-        Some(Self { manifest: *manifest, items, rest, total: cursor.0 })
+        let profile = cursor.0;
+        if manifest.profile.is_some() {
+            for section in Section::of_profile() {
+                cursor.place(section)?;
+            }
+        }
+        Some(Self { manifest: *manifest, items, rest, profile, total: cursor.0 })
     }
 
     /// Length of the bundle in bytes.
@@ -90,13 +98,19 @@ impl Layout {
     }
 
     fn start(&self, section: Section) -> Option<u32> {
+        let counted = |start, sections: &mut dyn Iterator<Item = Section>, index: usize| {
+            let mut cursor = Cursor(start, &self.manifest);
+            sections.take(index + 1).map(|section| cursor.place(section)).last()?
+        };
         let index = section.index(&self.manifest)?;
+        if let Some(index) = section.index_in_profile() {
+            return counted(self.profile, &mut Section::of_profile(), index);
+        }
         let Some(index) = index.checked_sub(self.items.len()) else { return Some(self.items[index]) };
         match (&self.rest, self.manifest.architecture) {
             (Rest::SasRec(layout), Architecture::SasRec(shape)) => layout.start(index, &shape),
             (&Rest::Caser(start), Architecture::Caser(shape)) => {
-                let mut cursor = Cursor(start, &self.manifest);
-                Section::of_caser(shape).take(index + 1).map(|section| cursor.place(section)).last()?
+                counted(start, &mut Section::of_caser(shape), index)
             }
             _ => None,
         }
@@ -137,7 +151,7 @@ impl SasRecLayout {
 pub(super) mod tests {
     use super::*;
     use crate::granularity::Granularity;
-    use crate::manifest::{Activation, CaserShape};
+    use crate::manifest::{Activation, CaserShape, PositionsFrom, ProfileShape};
     use crate::palette::Palette;
 
     pub(in crate::bundle) fn sasrec(items: u32, dim: u16, blocks: u8) -> Manifest {
@@ -151,7 +165,13 @@ pub(super) mod tests {
             activation: Activation::Gelu,
             norm_epsilon: 1e-5,
         });
-        Manifest { architecture, palette: Palette::DEFAULT, granularity: Granularity::PerChannel }
+        Manifest {
+            architecture,
+            palette: Palette::DEFAULT,
+            granularity: Granularity::PerChannel,
+            positions_from: PositionsFrom::Right,
+            profile: None,
+        }
     }
 
     pub(in crate::bundle) fn caser(window: u16, dim: u16) -> Manifest {
@@ -170,8 +190,11 @@ pub(super) mod tests {
             (caser(4, 5), PerWidth),
             (caser(100, 3), PerChannel),
         ];
-        for (manifest, granularity) in models {
-            let manifest = Manifest { granularity, ..manifest };
+        let profile = ProfileShape { pooled: 5, features: 3, hidden: 7, norm_epsilon: 1e-5 };
+        for ((manifest, granularity), profile) in
+            models.into_iter().flat_map(|model| [(model, None), (model, Some(profile))])
+        {
+            let manifest = Manifest { granularity, profile, ..manifest };
             let layout = Layout::of(&manifest).unwrap();
             let mut end = 48;
             for section in Section::all(&manifest) {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::manifest::{Architecture, CaserShape, LayerKind, LayerName, Manifest, SasRecShape};
+use crate::manifest::{Architecture, CaserShape, LayerKind, LayerName, Manifest, ProfileLayer, SasRecShape};
 
 /// A section of a bundle. Displays as `block0.query codes`, for example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,8 @@ pub enum Norm {
     FeedForward(u8),
     /// After the last block.
     Final,
+    /// Of the user embedding.
+    Profile,
 }
 
 /// The parameters of a layer normalisation.
@@ -72,8 +74,12 @@ const NORM_SECTIONS: usize = 2 * NORM_PARTS.len();
 /// Sections of one block.
 pub(crate) const BLOCK_SECTIONS: usize = NORM_SECTIONS + LayerKind::ALL.len() * LAYER_PARTS.len();
 
+/// Sections of the profile encoder.
+const PROFILE_SECTIONS: usize = ProfileLayer::ALL.len() * LAYER_PARTS.len() + NORM_PARTS.len();
+
 /// Most sections that a bundle can have: SASRec of 16 blocks. Caser has at most 103 layers.
-pub(crate) const SECTIONS_MAX: usize = BEFORE_BLOCKS + 16 * BLOCK_SECTIONS + NORM_PARTS.len();
+pub(crate) const SECTIONS_MAX: usize =
+    BEFORE_BLOCKS + 16 * BLOCK_SECTIONS + NORM_PARTS.len() + PROFILE_SECTIONS;
 
 impl Section {
     /// All sections of a model in bundle order.
@@ -85,6 +91,7 @@ impl Section {
         HEAD.into_iter()
             .chain(sasrec.into_iter().flat_map(Self::of_sasrec))
             .chain(caser.into_iter().flat_map(Self::of_caser))
+            .chain(manifest.profile.into_iter().flat_map(|_| Self::of_profile()))
     }
 
     /// What follows the item table in SASRec.
@@ -108,12 +115,41 @@ impl Section {
         shape.layer_names().flat_map(Self::of_layer)
     }
 
+    /// The sections of the profile encoder, the last of a bundle.
+    pub(crate) fn of_profile() -> impl Iterator<Item = Self> {
+        let layers =
+            ProfileLayer::ALL.into_iter().flat_map(|layer| Self::of_layer(LayerName::Profile(layer)));
+        layers.chain(NORM_PARTS.map(|part| Self::Norm(Norm::Profile, part)))
+    }
+
+    /// Where the section stands in [`of_profile`](Self::of_profile), if there.
+    pub(crate) fn index_in_profile(self) -> Option<usize> {
+        match self {
+            Self::Layer(LayerName::Profile(layer), part) => {
+                Some(LAYER_PARTS.len() * layer as usize + part as usize)
+            }
+            Self::Norm(Norm::Profile, part) => {
+                Some(LAYER_PARTS.len() * ProfileLayer::ALL.len() + part as usize)
+            }
+            _ => None,
+        }
+    }
+
     fn of_layer(name: LayerName) -> [Self; LAYER_PARTS.len()] {
         LAYER_PARTS.map(|part| Self::Layer(name, part))
     }
 
     /// Where the section stands in [`all`](Self::all); `None` if the model has no such section.
     pub(crate) fn index(self, manifest: &Manifest) -> Option<usize> {
+        if let Some(index) = self.index_in_profile() {
+            let before = match manifest.architecture {
+                Architecture::SasRec(shape) => {
+                    BEFORE_BLOCKS + BLOCK_SECTIONS * usize::from(shape.blocks) + NORM_PARTS.len()
+                }
+                Architecture::Caser(_) => HEAD.len() + LAYER_PARTS.len() * manifest.layer_count(),
+            };
+            return manifest.profile.map(|_| before + index);
+        }
         let in_block = |block: usize, position| Some(BEFORE_BLOCKS + BLOCK_SECTIONS * block + position);
         match (self, manifest.architecture) {
             (Self::ItemCodes, _) => Some(0),
@@ -125,7 +161,7 @@ impl Section {
                     in_block(block.into(), NORM_PARTS.len() + part as usize)
                 }
                 Norm::Final => in_block(blocks.into(), part as usize),
-                Norm::Attention(_) | Norm::FeedForward(_) => None,
+                Norm::Attention(_) | Norm::FeedForward(_) | Norm::Profile => None,
             },
             (Self::Layer(name, part), architecture) => {
                 let index = manifest.layer_index(name)?;
@@ -164,7 +200,13 @@ impl Section {
             Self::ItemCodes => manifest.items().checked_mul(dim),
             Self::ItemRanges => Some(manifest.items()),
             Self::Positions => dim.checked_mul(manifest.window() as u32),
+            Self::Norm(Norm::Profile, _) => Some(manifest.profile?.hidden.into()),
             Self::Norm(..) => Some(dim),
+            Self::Layer(LayerName::Profile(kind), part) => {
+                let layer = manifest.profile_layer(kind)?;
+                let columns = if let LayerPart::Codes = part { layer.inputs as u32 } else { 1 };
+                (layer.outputs as u32).checked_mul(columns)
+            }
             Self::Layer(name, part) => {
                 let layer = manifest.layer(manifest.layer_index(name)?)?;
                 (layer.outputs as u32).checked_mul(match part {
@@ -188,6 +230,7 @@ impl fmt::Display for Section {
                     Norm::Attention(block) => write!(f, "block{block}.norm1 ")?,
                     Norm::FeedForward(block) => write!(f, "block{block}.norm2 ")?,
                     Norm::Final => f.write_str("final norm ")?,
+                    Norm::Profile => f.write_str("profile.norm ")?,
                 }
                 f.write_str(match part {
                     NormPart::Gamma => "gamma",
@@ -210,11 +253,14 @@ impl fmt::Display for Section {
 mod tests {
     use super::*;
     use crate::bundle::layout::tests::{caser, sasrec};
+    use crate::manifest::ProfileShape;
 
     #[test]
     fn indices_follow_the_order() {
         let models = [sasrec(9, 4, 1), sasrec(9, 4, 2), sasrec(9, 4, 16), caser(1, 4), caser(100, 4)];
-        for manifest in models {
+        let profile = Some(ProfileShape { pooled: 1, features: 2, hidden: 3, norm_epsilon: 1e-5 });
+        let with_profile = models.map(|manifest| Manifest { profile, ..manifest });
+        for manifest in models.into_iter().chain(with_profile) {
             let mut count = 0;
             for (i, section) in Section::all(&manifest).enumerate() {
                 assert_eq!(section.index(&manifest), Some(i), "{section}");
@@ -223,7 +269,7 @@ mod tests {
             assert!(count <= SECTIONS_MAX);
         }
         assert_eq!(Section::of_block(0).count(), BLOCK_SECTIONS);
-        assert_eq!(Section::all(&sasrec(9, 4, 16)).count(), SECTIONS_MAX);
+        assert_eq!(Section::all(&with_profile[2]).count(), SECTIONS_MAX);
     }
 
     #[test]
@@ -235,11 +281,13 @@ mod tests {
         assert_eq!(lacking.map(|section| section.index(&sasrec(9, 4, 2))), [None; 3]);
         let lacking = [
             norm(Norm::Final),
+            norm(Norm::Profile),
             Section::Positions,
             layer(LayerName::Block(0, LayerKind::Key)),
             layer(LayerName::Horizontal(0)),
             layer(LayerName::Horizontal(4)),
+            layer(LayerName::Profile(ProfileLayer::Input)),
         ];
-        assert_eq!(lacking.map(|section| section.index(&caser(3, 4))), [None; 5]);
+        assert_eq!(lacking.map(|section| section.index(&caser(3, 4))), [None; 7]);
     }
 }
