@@ -42,6 +42,26 @@ pub enum Error {
         /// Items of the model: rows `0..items`.
         items: u32,
     },
+    /// The embeddings in a list have too many codes or too few.
+    #[error("the embeddings in the {list} take {needed} codes, got {given}")]
+    EmbeddingCodes {
+        /// The list.
+        list: List,
+        /// Items times the model's dim.
+        needed: usize,
+        /// Codes given.
+        given: usize,
+    },
+    /// The range of an embedding is not in 2^-64 ..= 2^64.
+    #[error("{list}[{index}] has a range of {range}, not in 2^-64 ..= 2^64")]
+    EmbeddingRange {
+        /// The list.
+        list: List,
+        /// Where in the list.
+        index: usize,
+        /// The range.
+        range: f32,
+    },
     /// The output buffer is too small.
     #[error("the output takes {needed} entries, the buffer has {given}")]
     OutputTooSmall {

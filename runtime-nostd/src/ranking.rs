@@ -70,19 +70,16 @@ impl<'b> Best<'b> {
     }
 
     pub(crate) fn offer(&mut self, new: Ranked) {
-        let place = self.buffer[..self.len].partition_point(|kept| kept.order(&new).is_lt());
+        let kept = self.buffer.get(..self.len).unwrap_or_default();
+        let place = kept.partition_point(|kept| kept.order(&new).is_lt());
         self.len = (self.len + 1).min(self.buffer.len());
         // What falls off the end of a full buffer is the worst, perhaps the new one itself.
-        if let Some(tail) = self.buffer.get_mut(place..self.len)
-            && !tail.is_empty()
-        {
-            tail.rotate_right(1);
-            tail[0] = new;
-        }
+        let tail = self.buffer.get_mut(place..self.len).unwrap_or_default();
+        tail.iter_mut().fold(new, |better, place| core::mem::replace(place, better));
     }
 
     pub(crate) fn into_slice(self) -> &'b [Ranked] {
-        &self.buffer[..self.len]
+        self.buffer.get(..self.len).unwrap_or_default()
     }
 }
 
