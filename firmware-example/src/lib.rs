@@ -15,7 +15,7 @@ pub use defmt;
 pub use semihosting;
 
 pub use console::decimal;
-pub use request::{ARENA, CANDIDATES, HISTORY, MODEL, PLAN, options};
+pub use request::{ARENA, CANDIDATES, HISTORY, MODEL, PLAN, PROFILE_ARENA, SESSION_ARENA, options};
 
 /// Why an application stops.
 #[derive(Debug)]

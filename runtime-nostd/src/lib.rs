@@ -1,7 +1,8 @@
 //! On-device inference of CHORD's mixed-precision recommenders.
 //!
 //! An [`Engine`] reads a frozen model in place, keeps each channel's codes to the width that the user's plan says,
-//! and ranks candidates in one forward pass. It works in an arena that the caller lends it, never allocates and has
+//! and ranks candidates in one forward pass. A [`Session`] is an engine with a history that grows; a [`Profile`] encodes
+//! the user for whom plans are made. It works in an arena that the caller lends it, never allocates and has
 //! unsafe code in kernels only. Its results are those of `docs/numerics.md`, bit for bit, on every platform.
 //!
 //! ```

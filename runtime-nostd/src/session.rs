@@ -10,6 +10,7 @@ use crate::error::{Error, List};
 use crate::items::Items;
 use crate::kernels::{Linear, Native};
 use crate::ranking::Ranked;
+use crate::requirements::{Options, Sizes};
 use crate::sasrec::Kept;
 
 /// An engine with a history that grows item by item. The results are those of the engine with the whole history, bit
@@ -42,25 +43,19 @@ impl<K> fmt::Debug for Session<'_, K> {
     }
 }
 
-impl<'a, K: Linear> Session<'a, K> {
+impl Session<'_> {
     /// Bytes that a session takes beside the engine's arena, at any alignment.
-    pub fn arena_bytes(engine: &Engine<'a, K>) -> usize {
-        let (kept, items) = Self::sizes(engine);
-        align_of::<f32>() - 1 + size_of::<f32>() * (kept + items)
+    pub fn arena_bytes(bundle: &Bundle<'_>, options: &Options) -> usize {
+        arena_bytes(bundle, &Sizes::of(bundle, options))
     }
+}
 
-    fn sizes(engine: &Engine<'a, K>) -> (usize, usize) {
-        let kept = match reuses(engine.bundle()) {
-            Some(blocks) => 2 * (usize::from(blocks) - 1) * engine.sizes().stream,
-            None => 0,
-        };
-        (kept, engine.sizes().tokens)
-    }
-
+impl<'a, K: Linear> Session<'a, K> {
     /// A session without a history yet; `arena` is [`arena_bytes`](Self::arena_bytes) long, with any content.
     pub fn new(engine: Engine<'a, K>, arena: &'a mut [u8]) -> Result<Self, Error> {
-        let too_small = Error::ArenaTooSmall { needed: Self::arena_bytes(&engine), given: arena.len() };
-        let (kept, items) = Self::sizes(&engine);
+        let needed = arena_bytes(engine.bundle(), engine.sizes());
+        let too_small = Error::ArenaTooSmall { needed, given: arena.len() };
+        let (kept, items) = (kept_floats(engine.bundle(), engine.sizes()), engine.sizes().tokens);
         let unaligned = bytemuck::pod_align_to::<u8, u32>(arena).0.len();
         let words = arena.get_mut(unaligned..).and_then(|aligned| {
             let bytes = aligned.get_mut(..size_of::<u32>() * (kept + items))?;
@@ -151,6 +146,15 @@ impl<'a, K: Linear> Session<'a, K> {
         }
         Ok(())
     }
+}
+
+fn arena_bytes(bundle: &Bundle<'_>, sizes: &Sizes) -> usize {
+    align_of::<f32>() - 1 + size_of::<f32>() * (kept_floats(bundle, sizes) + sizes.tokens)
+}
+
+/// Numbers in the keys and values of the blocks after the first.
+fn kept_floats(bundle: &Bundle<'_>, sizes: &Sizes) -> usize {
+    reuses(bundle).map_or(0, |blocks| 2 * usize::from(blocks).saturating_sub(1) * sizes.stream)
 }
 
 /// Blocks of a network whose keys and values stay what they are when an item is appended.

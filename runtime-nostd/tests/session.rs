@@ -33,7 +33,7 @@ proptest! {
         let plan = random_model::plan(&bundle, 1, &mut random);
         let (mut arena, mut whole) = (vec![0xa5; arena_bytes], vec![0xa5; arena_bytes]);
         let engine = Engine::new(bundle, &Plan::parse(&plan).unwrap(), &mut arena, options).unwrap();
-        let mut kept = vec![0xa5; Session::arena_bytes(&engine)];
+        let mut kept = vec![0xa5; Session::arena_bytes(&bundle, &options)];
         let mut session = Session::new(engine, &mut kept).unwrap();
         let mut engine = Engine::new(bundle, &Plan::parse(&plan).unwrap(), &mut whole, options).unwrap();
         let all: Vec<u32> = (0..manifest.items()).collect();
@@ -130,7 +130,7 @@ fn an_appended_item_goes_through_the_network_alone() {
         let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
         let count = Cell::new(0);
         let engine = Engine::with_kernel(bundle, &plan, &mut arena, options, Counting(&count)).unwrap();
-        let mut kept = vec![0; Session::arena_bytes(&engine)];
+        let mut kept = vec![0; Session::arena_bytes(&bundle, &options)];
         let mut session = Session::new(engine, &mut kept).unwrap();
         [4, 8].into_iter().for_each(|item| session.append(item).unwrap());
         let mut ranked = [Ranked::default(); 2];
@@ -157,11 +157,11 @@ fn the_arena_is_as_large_as_stated_and_all_of_it_is_used() {
     let mut words = vec![0u32; 1000];
     for shift in 0..4 {
         let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        let mut engine = Some(Engine::new(bundle, &plan, &mut arena, options).unwrap());
-        let needed = Session::arena_bytes(engine.as_ref().unwrap());
+        let engine = Engine::new(bundle, &plan, &mut arena, options).unwrap();
+        let needed = Session::arena_bytes(&bundle, &options);
         assert_eq!(needed, 3 + 4 * (2 * 2 * 12 * 6 + 12));
         let least = needed - 3 + (4 - shift) % 4;
-        let refused = Session::new(engine.take().unwrap(), &mut memory[shift..][..least - 1]);
+        let refused = Session::new(engine, &mut memory[shift..][..least - 1]);
         assert_eq!(refused.err(), Some(Error::ArenaTooSmall { needed, given: least - 1 }));
         let engine = Engine::new(bundle, &plan, &mut arena, options).unwrap();
         memory.fill(0x5a);
@@ -185,7 +185,7 @@ fn what_is_wrong_is_told() {
     let options = Options::default();
     let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
     let engine = Engine::new(bundle, &Plan::parse(&plan).unwrap(), &mut arena, options).unwrap();
-    let mut kept = vec![0; Session::arena_bytes(&engine)];
+    let mut kept = vec![0; Session::arena_bytes(&bundle, &options)];
     let mut session = Session::new(engine, &mut kept).unwrap();
     assert_eq!(session.top::<1>(&[1][..]), Err(Error::Empty(List::History)));
     session.append(3).unwrap();
