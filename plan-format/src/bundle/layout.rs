@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::HEADER_LEN;
-use super::section::{BLOCK_SECTIONS, Norm, NormPart, Section};
+use super::section::{BLOCK_SECTIONS, Norm, NormPart, PROFILE, Section};
 use crate::manifest::{Architecture, Manifest, ManifestError, SasRecShape};
 use crate::wire;
 
@@ -46,6 +46,7 @@ struct SasRecLayout {
 struct Cursor<'a>(u32, &'a Manifest);
 
 impl Cursor<'_> {
+    #[inline(never)]
     fn place(&mut self, section: Section) -> Option<u32> {
         let start = self.0.checked_next_multiple_of(ALIGNMENT)?;
         let len = section.elements(self.1)?.checked_mul(section.element_len())?;
@@ -78,7 +79,7 @@ impl Layout {
         };
         let profile = cursor.0;
         if manifest.profile.is_some() {
-            for section in Section::of_profile() {
+            for section in PROFILE {
                 cursor.place(section)?;
             }
         }
@@ -98,19 +99,17 @@ impl Layout {
     }
 
     fn start(&self, section: Section) -> Option<u32> {
-        let counted = |start, sections: &mut dyn Iterator<Item = Section>, index: usize| {
-            let mut cursor = Cursor(start, &self.manifest);
-            sections.take(index + 1).map(|section| cursor.place(section)).last()?
-        };
         let index = section.index(&self.manifest)?;
         if let Some(index) = section.index_in_profile() {
-            return counted(self.profile, &mut Section::of_profile(), index);
+            let mut cursor = Cursor(self.profile, &self.manifest);
+            return PROFILE.iter().take(index + 1).map(|&section| cursor.place(section)).last()?;
         }
         let Some(index) = index.checked_sub(self.items.len()) else { return Some(self.items[index]) };
         match (&self.rest, self.manifest.architecture) {
             (Rest::SasRec(layout), Architecture::SasRec(shape)) => layout.start(index, &shape),
             (&Rest::Caser(start), Architecture::Caser(shape)) => {
-                counted(start, &mut Section::of_caser(shape), index)
+                let mut cursor = Cursor(start, &self.manifest);
+                Section::of_caser(shape).take(index + 1).map(|section| cursor.place(section)).last()?
             }
             _ => None,
         }

@@ -74,12 +74,21 @@ const NORM_SECTIONS: usize = 2 * NORM_PARTS.len();
 /// Sections of one block.
 pub(crate) const BLOCK_SECTIONS: usize = NORM_SECTIONS + LayerKind::ALL.len() * LAYER_PARTS.len();
 
-/// Sections of the profile encoder.
-const PROFILE_SECTIONS: usize = ProfileLayer::ALL.len() * LAYER_PARTS.len() + NORM_PARTS.len();
+/// The sections of the profile encoder, the last of a bundle. A table: it takes less flash than iterators.
+pub(crate) const PROFILE: [Section; ProfileLayer::ALL.len() * LAYER_PARTS.len() + NORM_PARTS.len()] = {
+    let mut sections = [Section::Norm(Norm::Profile, NormPart::Gamma); _];
+    let mut i = 0;
+    while i < ProfileLayer::ALL.len() * LAYER_PARTS.len() {
+        let layer = ProfileLayer::ALL[i / LAYER_PARTS.len()];
+        sections[i] = Section::Layer(LayerName::Profile(layer), LAYER_PARTS[i % LAYER_PARTS.len()]);
+        i += 1;
+    }
+    sections[i + 1] = Section::Norm(Norm::Profile, NormPart::Beta);
+    sections
+};
 
 /// Most sections that a bundle can have: SASRec of 16 blocks. Caser has at most 103 layers.
-pub(crate) const SECTIONS_MAX: usize =
-    BEFORE_BLOCKS + 16 * BLOCK_SECTIONS + NORM_PARTS.len() + PROFILE_SECTIONS;
+pub(crate) const SECTIONS_MAX: usize = BEFORE_BLOCKS + 16 * BLOCK_SECTIONS + NORM_PARTS.len() + PROFILE.len();
 
 impl Section {
     /// All sections of a model in bundle order.
@@ -91,7 +100,7 @@ impl Section {
         HEAD.into_iter()
             .chain(sasrec.into_iter().flat_map(Self::of_sasrec))
             .chain(caser.into_iter().flat_map(Self::of_caser))
-            .chain(manifest.profile.into_iter().flat_map(|_| Self::of_profile()))
+            .chain(if manifest.profile.is_some() { &PROFILE[..] } else { &[] }.iter().copied())
     }
 
     /// What follows the item table in SASRec.
@@ -115,14 +124,7 @@ impl Section {
         shape.layer_names().flat_map(Self::of_layer)
     }
 
-    /// The sections of the profile encoder, the last of a bundle.
-    pub(crate) fn of_profile() -> impl Iterator<Item = Self> {
-        let layers =
-            ProfileLayer::ALL.into_iter().flat_map(|layer| Self::of_layer(LayerName::Profile(layer)));
-        layers.chain(NORM_PARTS.map(|part| Self::Norm(Norm::Profile, part)))
-    }
-
-    /// Where the section stands in [`of_profile`](Self::of_profile), if there.
+    /// Where the section stands in [`PROFILE`], if there.
     pub(crate) fn index_in_profile(self) -> Option<usize> {
         match self {
             Self::Layer(LayerName::Profile(layer), part) => {
