@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use chord_plan::Bundle;
-use chord_runtime::{Holding, Options, Requirements};
+use chord_runtime::{Holding, Options, ProfileRequirements, Requirements, Session};
 
 /// Where the request lies; `request/` next to this file if unset.
 const REQUEST_DIR: &str = "CHORD_REQUEST_DIR";
@@ -45,6 +45,8 @@ fn run() -> Result<(), String> {
     };
     let options = Options { holding, ..Options::default() };
     let Requirements { arena_bytes, plan_bytes, .. } = Requirements::of(&bundle, &options);
+    let profile = ProfileRequirements::of(&bundle).map_or(0, |requirements| requirements.arena_bytes);
+    let session = Session::arena_bytes(&bundle, &options);
 
     write(&out, "model.chord", &model)?;
     write(&out, "user.plan", &plan)?;
@@ -55,7 +57,9 @@ fn run() -> Result<(), String> {
          /// Item rows to rank.\npub static CANDIDATES: [u32; {}] = {candidates:?};\n\
          /// How the plan is held.\npub const HOLDING: Holding = Holding::{holding:?};\n\
          /// Longest plan for this model.\npub const PLAN_BYTES: usize = {plan_bytes};\n\
-         const ARENA_BYTES: usize = {arena_bytes};\n",
+         const ARENA_BYTES: usize = {arena_bytes};\n\
+         const PROFILE_BYTES: usize = {profile};\n\
+         const SESSION_BYTES: usize = {session};\n",
         model.len(),
         history.len(),
         candidates.len(),

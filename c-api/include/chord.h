@@ -68,6 +68,16 @@ enum ChordStatus
   CHORD_STATUS_CANDIDATES_UNKNOWN_ITEM = 51,
   // The arithmetic overflowed: the model cannot score this history with this plan.
   CHORD_STATUS_NOT_FINITE = 52,
+  // An embedding that came with a request has another number of codes than the model's items.
+  CHORD_STATUS_EMBEDDING_CODES = 53,
+  // The range of an embedding that came with a request is no number that a bundle may hold.
+  CHORD_STATUS_EMBEDDING_RANGE = 54,
+  // The model has no profile encoder.
+  CHORD_STATUS_NO_PROFILE = 64,
+  // A feature or a state of the profile encoder is too large: the interaction was not taken in.
+  CHORD_STATUS_PROFILE_OVERFLOW = 65,
+  // The user embedding is not finite.
+  CHORD_STATUS_EMBEDDING_NOT_FINITE = 66,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -19,7 +19,9 @@ pub use defmt;
 pub use semihosting;
 
 pub use console::decimal;
-pub use request::{ARENA, CANDIDATES, HISTORY, MODEL, PLAN, PLAN_BYTES, options};
+pub use request::{
+    ARENA, CANDIDATES, HISTORY, MODEL, PLAN, PLAN_BYTES, PROFILE_ARENA, SESSION_ARENA, options,
+};
 
 /// Why an application stops.
 #[derive(Debug)]

@@ -13,6 +13,12 @@ pub static MODEL: &[u8] = &ALIGNED_MODEL.0;
 /// All working memory of the engine.
 pub static ARENA: ConstStaticCell<[u8; ARENA_BYTES]> = ConstStaticCell::new([0; ARENA_BYTES]);
 
+/// All working memory of the profile encoder; nothing if the model has none.
+pub static PROFILE_ARENA: ConstStaticCell<[u8; PROFILE_BYTES]> = ConstStaticCell::new([0; PROFILE_BYTES]);
+
+/// What a session keeps beside the engine's memory.
+pub static SESSION_ARENA: ConstStaticCell<[u8; SESSION_BYTES]> = ConstStaticCell::new([0; SESSION_BYTES]);
+
 include!(concat!(env!("OUT_DIR"), "/request.rs"));
 
 /// What the arena is sized for.

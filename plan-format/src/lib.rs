@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bundle;
+pub mod embedding;
 pub mod granularity;
 pub mod manifest;
 #[cfg(feature = "defmt")]
@@ -20,6 +21,7 @@ pub mod plan;
 mod wire;
 
 pub use bundle::{Bundle, BundleWriter};
+pub use embedding::UserEmbedding;
 pub use granularity::Granularity;
 pub use manifest::Manifest;
 pub use palette::Palette;

@@ -14,6 +14,9 @@ impl Palette {
     /// 0, 2, 4 and 8 bits.
     pub const DEFAULT: Self = Self([0, 2, 4, 8]);
 
+    /// 8 bits alone.
+    pub const EIGHT_BITS: Self = Self([8, Self::UNUSED, Self::UNUSED, Self::UNUSED]);
+
     /// A palette of strictly increasing widths out of 0, 2, 4 and 8, filled up with [`UNUSED`](Self::UNUSED).
     ///
     /// `None` if the entries are anything else or all unused.

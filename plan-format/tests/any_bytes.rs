@@ -3,9 +3,12 @@
 mod random_model;
 
 use chord_plan::bundle::{BundleError, LayerPart, Norm, NormPart, Section, WriteError};
-use chord_plan::manifest::{Architecture, LayerKind, LayerName};
+use chord_plan::embedding::{self, EmbeddingError};
+use chord_plan::manifest::{
+    Architecture, LayerKind, LayerName, ManifestError, PositionsFrom, ProfileLayer, ProfileShape,
+};
 use chord_plan::plan::{EncodeError, PlanError, PlanHeader};
-use chord_plan::{Bundle, BundleWriter, Manifest, Palette, Plan, plan};
+use chord_plan::{Bundle, BundleWriter, Manifest, Palette, Plan, UserEmbedding, plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use random_model::Random;
@@ -56,7 +59,14 @@ fn touch(bundle: &Bundle<'_>) -> usize {
             })
             .sum::<usize>()
     });
-    let shared = items.sum::<usize>() + layers.sum::<usize>();
+    let profile = ProfileLayer::ALL.map(|kind| {
+        let view = bundle.profile_layer(kind);
+        assert_eq!(view.codes(view.layer().outputs), []);
+        std::hint::black_box((view.range(0, 8), view.bias(0, 8)));
+        view.all_codes().len()
+    });
+    let profile = profile.iter().sum::<usize>() + bundle.norm(Norm::Profile).0.len();
+    let shared = items.sum::<usize>() + layers.sum::<usize>() + profile;
     let Architecture::SasRec(shape) = manifest.architecture else { return shared };
     let positions = (0..shape.positions.into()).map(|p| bundle.position(p).iter().count());
     let norms = (0..shape.blocks)
@@ -71,6 +81,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
         let _ = Bundle::parse(&bytes);
         let _ = Plan::parse(&bytes);
+        let _ = UserEmbedding::parse(&bytes);
     }
 
     /// Past the checks that arbitrary bytes fail at once: a good start, a damaged middle, a fitting length.
@@ -120,6 +131,11 @@ proptest! {
             next += layer.outputs;
         }
         prop_assert_eq!(manifest.layer(manifest.layer_count()), None);
+        for kind in ProfileLayer::ALL {
+            let (view, layer) = (bundle.profile_layer(kind), manifest.profile_layer(kind));
+            prop_assert_eq!(layer.is_some(), manifest.profile.is_some());
+            prop_assert_eq!(view.all_codes().len(), layer.map_or(0, |layer| layer.inputs * layer.outputs));
+        }
     }
 
     #[test]
@@ -176,6 +192,50 @@ fn every_truncation_and_every_flipped_bit_of_a_plan_is_an_error() {
 }
 
 #[test]
+fn a_user_embedding_reads_back_and_every_damage_is_an_error() {
+    let (manifest, _) = sasrec_model(3);
+    let profile = ProfileShape { hidden: 5, ..random_model::small_profile(&mut Random(1)) };
+    let bundle = random_model::bundle(&Manifest { profile: Some(profile), ..manifest }, &mut Random(2));
+    let bundle = Bundle::parse(&bundle).unwrap();
+    let numbers = [2.54, -0.02, 0.0, 1.27, -2.54];
+    let mut bytes = [0; 64];
+    assert_eq!(embedding::longest(5), 32);
+    assert_eq!(embedding::encode(bundle.model(), 300, &numbers, &mut bytes[..27]), None);
+    assert_eq!(embedding::encode(bundle.model(), 300, &[f32::NAN; 5], &mut bytes), None);
+    let len = embedding::encode(bundle.model(), 300, &numbers, &mut bytes[..32]).unwrap();
+    let bytes = &mut bytes[..len];
+    let parsed = UserEmbedding::parse(bytes).unwrap();
+    assert_eq!((len, parsed.model(), parsed.interactions()), (27, bundle.model(), 300));
+    assert_eq!(parsed.check_against(&bundle), Ok(()));
+    let close = |(a, b): (f32, f32)| (a - b).abs() < 1e-6;
+    assert!(parsed.numbers().zip([2.54, -0.02, 0.0, 1.28, -2.54]).all(close));
+    let (_, other) = sasrec_model(4);
+    let other = Bundle::parse(&other).unwrap();
+    let error = EmbeddingError::Model { embedding: bundle.model(), bundle: other.model() };
+    assert_eq!(parsed.check_against(&other), Err(error));
+    let mut short = [0; 40];
+    let short_len = embedding::encode(bundle.model(), 1, &numbers[..4], &mut short).unwrap();
+    let error = EmbeddingError::Length { needed: 5, found: 4 };
+    assert_eq!(UserEmbedding::parse(&short[..short_len]).unwrap().check_against(&bundle), Err(error));
+
+    for len in 0..len {
+        assert!(UserEmbedding::parse(&bytes[..len]).is_err(), "{len}");
+    }
+    for bit in 0..8 * len {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(UserEmbedding::parse(bytes).is_err(), "bit {bit}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    // Past the checksum.
+    for scale in [0.0, -1.0, f32::INFINITY, f32::NAN] {
+        bytes[14..18].copy_from_slice(&f32::to_le_bytes(scale));
+        let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes[..len - 4]);
+        bytes[len - 4..].copy_from_slice(&crc.to_le_bytes());
+        assert!(matches!(UserEmbedding::parse(bytes), Err(EmbeddingError::Scale(_))), "{scale}");
+    }
+}
+
+#[test]
 fn errors_say_where() {
     let (manifest, bytes) = sasrec_model(3);
     let (first, len) = random_model::section_lengths(&manifest)[0];
@@ -191,7 +251,9 @@ fn errors_say_where() {
     assert_eq!(broken(4, &[2, 0]), BundleError::Version(2));
     assert_eq!(broken(6, &[129, 0]), BundleError::ManifestLength(129));
     assert_eq!(broken(12, &[2]), BundleError::Granularity(2));
-    assert_eq!(broken(13, &[1]), BundleError::Reserved);
+    assert_eq!(broken(13, &[2]), BundleError::Reserved);
+    assert_eq!(broken(13, &[1]), BundleError::ManifestEncoding, "a profile encoder has sizes");
+    assert_eq!(broken(14, &[2]), BundleError::Reserved);
     assert_eq!(broken(15, &[1]), BundleError::Reserved);
     assert!(matches!(broken(12, &[bytes[12] ^ 1]), BundleError::Sections { .. }));
     assert_eq!(broken(48, &[2]), BundleError::ManifestEncoding);
@@ -205,6 +267,25 @@ fn errors_say_where() {
     let section = Section::Norm(Norm::Final, NormPart::Beta);
     let index = manifest.dim() - 1;
     assert_eq!(broken(last, &f32::NAN.to_le_bytes()), BundleError::Number { section, index });
+}
+
+#[test]
+fn sizes_of_a_profile_encoder_are_limited() {
+    let (manifest, _) = sasrec_model(3);
+    let shape = random_model::small_profile(&mut Random(1));
+    let error = |change: &dyn Fn(&mut ProfileShape)| {
+        let mut shape = shape;
+        change(&mut shape);
+        Manifest { profile: Some(shape), ..manifest }.validate().unwrap_err()
+    };
+    let field = |field, value| ManifestError::Field { field, value, max: 4096 };
+    assert_eq!(error(&|shape| shape.pooled = 0), field("pooled", 0));
+    assert_eq!(error(&|shape| shape.features = 4097), field("features", 4097));
+    assert_eq!(error(&|shape| shape.hidden = 5000), field("hidden", 5000));
+    assert_eq!(error(&|shape| shape.norm_epsilon = 0.0), ManifestError::NormEpsilon(0.0));
+    let (caser, _) = caser_model(3);
+    let caser = Manifest { positions_from: PositionsFrom::Left, ..caser };
+    assert_eq!(caser.validate(), Err(ManifestError::Positions));
 }
 
 #[test]

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use chord_plan::bundle::Norm;
-use chord_plan::manifest::{Activation, Architecture, CaserShape, SasRecShape};
+use chord_plan::manifest::{
+    Activation, Architecture, CaserShape, PositionsFrom, ProfileLayer, ProfileShape, SasRecShape,
+};
 use chord_plan::plan::PlanHeader;
-use chord_plan::{Bundle, Granularity, Manifest, Plan};
+use chord_plan::{Bundle, Granularity, Manifest, Plan, UserEmbedding, embedding};
 use random_model::Random;
 
 /// The committed file, after a check that `encoded` is what it holds.
@@ -137,6 +139,64 @@ fn bundle_v1_caser() {
         }
     }
     assert_eq!(bytes.len(), 704 + 48 + 32 + 24);
+}
+
+#[test]
+fn bundle_v1_profile() {
+    let profile = ProfileShape { pooled: 300, features: 5, hidden: 3, norm_epsilon: 1e-5 };
+    let manifest = Manifest {
+        profile: Some(profile),
+        positions_from: PositionsFrom::Left,
+        ..random_model::sasrec(SasRecShape { blocks: 1, ..shape() }, [0, 2, 4, 8])
+    };
+    let bytes = golden("bundle_v1_profile.chord", &random_model::bundle(&manifest, &mut Random(6)));
+    // Per channel, a profile encoder, positions from the left; 8 bytes follow the 16 of the network.
+    assert_eq!((&bytes[6..8], &bytes[12..16]), (&[24, 0][..], &[0, 1, 1, 0][..]));
+    assert_eq!(&bytes[64..68], [0xac, 0x02, 5, 3]);
+    assert_eq!(&bytes[68..72], 1e-5f32.to_le_bytes());
+    let bundle = Bundle::parse(&bytes).unwrap();
+    assert_eq!(bundle.manifest(), &manifest);
+    // The last sections, each at a multiple of 16: codes, ranges and biases of four layers, gamma, beta.
+    let layers = [(8, 5), (5, 9), (3, 9), (5, 3)];
+    let lengths = layers.iter().flat_map(|&(inputs, outputs)| [inputs * outputs, 4 * outputs, 4 * outputs]);
+    let lengths: Vec<usize> = lengths.chain([12, 12]).collect();
+    let padded: usize = lengths.iter().map(|len| len.next_multiple_of(16)).sum();
+    let mut start = (bytes.len() + 4) - padded;
+    let mut place = |len: usize| {
+        let place = start;
+        start += len.next_multiple_of(16);
+        &bytes[place..place + len]
+    };
+    let number = |table: &[u8], i: usize| f32::from_le_bytes(table[4 * i..][..4].try_into().unwrap());
+    for (kind, (inputs, outputs)) in ProfileLayer::ALL.into_iter().zip(layers) {
+        let view = bundle.profile_layer(kind);
+        let (codes, ranges, biases) = (place(inputs * outputs), place(4 * outputs), place(4 * outputs));
+        assert!(view.all_codes().iter().map(|&code| code as u8).eq(codes.iter().copied()), "{kind:?}");
+        for channel in 0..outputs {
+            assert_eq!(view.range(channel, 8), number(ranges, channel));
+            assert_eq!(view.bias(channel, 8), number(biases, channel));
+        }
+    }
+    let (gamma, beta) = bundle.norm(Norm::Profile);
+    assert_eq!((gamma.get(2), beta.get(0)), (Some(number(place(12), 2)), Some(number(place(12), 0))));
+    let pooled = bundle.profile_layer(ProfileLayer::Pooled);
+    assert_eq!(pooled.layer().name.to_string(), "profile.pooled");
+}
+
+#[test]
+fn embedding_v1() {
+    let mut random = Random(7);
+    let numbers: Vec<f32> = (0..6).map(|_| 3.0 * random.signed()).collect();
+    let mut bytes = [0; 33];
+    let model = Bundle::parse(bundle()).unwrap().model();
+    let len = embedding::encode(model, 271, &numbers, &mut bytes).unwrap();
+    let bytes = golden("embedding_v1.embedding", &bytes[..len]);
+    // Magic, version 1, model, 271 interactions, 6 numbers; scale; codes; checksum.
+    assert_eq!(&bytes[..14], b"CE\x01\x18\x48\x9f\x93\x2b\xd1\xd5\x65\x8f\x02\x06");
+    let largest = numbers.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+    assert_eq!((&bytes[14..18], bytes.len()), (&(largest / 127.0).to_le_bytes()[..], 14 + 4 + 6 + 4));
+    let numbers = UserEmbedding::parse(&bytes).unwrap().numbers();
+    assert!(numbers.eq(bytes[18..24].iter().map(|&code| f32::from(code as i8) * (largest / 127.0))));
 }
 
 #[test]

@@ -27,6 +27,23 @@ pub(crate) struct Buffers<'a> {
     pub(crate) codes: &'a mut [i8],
 }
 
+impl Buffers<'_> {
+    /// The same with other keys and values.
+    pub(crate) fn with<'b>(&'b mut self, keys: &'b mut [f32], values: &'b mut [f32]) -> Buffers<'b> {
+        Buffers {
+            residual: self.residual,
+            keys,
+            values,
+            token: self.token,
+            output: self.output,
+            scores: self.scores,
+            scales: self.scales,
+            scratch: self.scratch,
+            codes: self.codes,
+        }
+    }
+}
+
 /// Cuts the arena.
 pub(crate) fn cut<'a>(
     arena: &'a mut [u8],

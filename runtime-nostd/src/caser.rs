@@ -10,6 +10,7 @@ use chord_plan::numerics::{channel_output, level, relu, step};
 use crate::Widths;
 use crate::arena::Buffers;
 use crate::held::Held;
+use crate::items::Items;
 use crate::kernels::{Linear, Tokens};
 use crate::span::{span, span_mut};
 
@@ -50,15 +51,16 @@ impl<K: Linear> Forward<'_, K> {
     /// `buffers.codes`, its scale is returned.
     ///
     /// The history is not empty, fits the buffers and has only items that exist.
-    pub(crate) fn encode(&self, history: &[u32], buffers: &mut Buffers<'_>) -> f32 {
-        let (window, dim) = (usize::from(self.shape.window), usize::from(self.shape.dim));
+    pub(crate) fn encode(&self, history: impl Items, buffers: &mut Buffers<'_>) -> f32 {
         self.quantise_items(history, buffers);
-        let image = Image {
-            codes: buffers.codes,
-            scales: buffers.scales,
-            dim,
-            padding: window.saturating_sub(history.len()),
-        };
+        self.filter(history.len(), buffers)
+    }
+
+    /// The same for a history of `len` quantised items.
+    fn filter(&self, len: usize, buffers: &mut Buffers<'_>) -> f32 {
+        let (window, dim) = (usize::from(self.shape.window), usize::from(self.shape.dim));
+        let image =
+            Image { codes: buffers.codes, scales: buffers.scales, dim, padding: window.saturating_sub(len) };
         let mut maxima = &mut *buffers.output;
         if let Some(columns) = maxima.split_off_mut(..self.shape.vertical_features()) {
             self.vertical(window, image, columns);
@@ -76,11 +78,12 @@ impl<K: Linear> Forward<'_, K> {
     }
 
     /// Leaves the history's item rows in `buffers.codes` and `buffers.scales`, each quantised by itself.
-    fn quantise_items(&self, history: &[u32], buffers: &mut Buffers<'_>) {
+    fn quantise_items(&self, history: impl Items, buffers: &mut Buffers<'_>) {
         let rows = buffers.codes.chunks_exact_mut(usize::from(self.shape.dim).max(1));
-        for ((&item, row), scale) in history.iter().zip(rows).zip(&mut *buffers.scales) {
-            let step = step(self.bundle.item_range(item as usize), 8);
-            for (x, &code) in buffers.token.iter_mut().zip(self.bundle.item_codes(item as usize)) {
+        for ((item, row), scale) in (0..history.len()).zip(rows).zip(&mut *buffers.scales) {
+            let (codes, range) = history.row(self.bundle, item);
+            let step = step(range, 8);
+            for (x, &code) in buffers.token.iter_mut().zip(codes) {
                 *x = f32::from(level(code, 8)) * step;
             }
             *scale = self.kernel.quantise(buffers.token, row);

@@ -10,10 +10,13 @@ use chord_plan::{Bundle, Plan};
 use crate::arena::{self, Buffers};
 use crate::error::{Error, List};
 use crate::held::Held;
+use crate::items::Items;
+use crate::items::sealed::Source;
 use crate::kernels::{Linear, Native};
 use crate::ranking::{self, Best, Ranked};
 use crate::requirements::{Options, Requirements, Sizes};
-use crate::span::{last, span};
+use crate::sasrec::Kept;
+use crate::span::span;
 use crate::{caser, sasrec};
 
 /// Ranks items for one user.
@@ -111,12 +114,7 @@ impl<'a, K: Linear> Engine<'a, K> {
         candidates: &[u32],
         logits: &'o mut [f32],
     ) -> Result<&'o [f32], Error> {
-        let logits = self.check(history, candidates, logits)?;
-        let scale = self.encode(history);
-        for (logit, &item) in logits.iter_mut().zip(candidates) {
-            *logit = self.item_logit(item, scale)?;
-        }
-        Ok(logits)
+        self.score_items(history, candidates, logits)
     }
 
     /// `candidates` with their logits, best first (`docs/numerics.md`, section 9).
@@ -128,56 +126,118 @@ impl<'a, K: Linear> Engine<'a, K> {
         candidates: &[u32],
         ranked: &'o mut [Ranked],
     ) -> Result<&'o [Ranked], Error> {
-        let ranked = self.check(history, candidates, ranked)?;
-        let scale = self.encode(history);
-        for (ranked, &item) in ranked.iter_mut().zip(candidates) {
-            *ranked = Ranked { item, logit: self.item_logit(item, scale)? };
-        }
-        ranking::sort(ranked);
-        Ok(ranked)
+        self.rank_items(history, candidates, ranked)
     }
 
     /// The best items of the whole catalogue, best first: as many as `best` holds, at most all.
     pub fn top<'o>(&mut self, history: &[u32], best: &'o mut [Ranked]) -> Result<&'o [Ranked], Error> {
-        self.check_items(List::History, history)?;
+        history.check(List::History, &self.bundle)?;
         if best.is_empty() {
             return Err(Error::OutputTooSmall { needed: 1, given: 0 });
         }
         let scale = self.encode(history);
         let mut best = Best::new(best);
         for item in 0..self.bundle.manifest().items() {
-            best.offer(Ranked { item, logit: self.item_logit(item, scale)? });
+            best.offer(self.ranked(&[item][..], 0, scale)?);
         }
         Ok(best.into_slice())
     }
 
-    /// Checks the inputs of a call; returns the part of the output buffer to fill.
-    fn check<'o, T>(
+    /// As [`score`](Self::score), for a history and candidates that may have come as [`Embeddings`](crate::Embeddings).
+    pub fn score_items<'o>(
+        &mut self,
+        history: impl Items,
+        candidates: impl Items,
+        logits: &'o mut [f32],
+    ) -> Result<&'o [f32], Error> {
+        history.check(List::History, &self.bundle)?;
+        let logits = self.check_candidates(candidates, logits)?;
+        let scale = self.encode(history);
+        self.score_encoded(scale, candidates, logits)
+    }
+
+    /// As [`rank`](Self::rank), for a history and candidates that may have come as [`Embeddings`](crate::Embeddings).
+    pub fn rank_items<'o>(
+        &mut self,
+        history: impl Items,
+        candidates: impl Items,
+        ranked: &'o mut [Ranked],
+    ) -> Result<&'o [Ranked], Error> {
+        history.check(List::History, &self.bundle)?;
+        let ranked = self.check_candidates(candidates, ranked)?;
+        let scale = self.encode(history);
+        self.rank_encoded(scale, candidates, ranked)
+    }
+
+    /// The best `N` of `candidates`, or all if there are fewer, best first. However many there are, no more memory is
+    /// needed than for these.
+    pub fn top_items<const N: usize>(
+        &mut self,
+        history: impl Items,
+        candidates: impl Items,
+    ) -> Result<heapless::Vec<Ranked, N>, Error> {
+        history.check(List::History, &self.bundle)?;
+        candidates.check(List::Candidates, &self.bundle)?;
+        let scale = self.encode(history);
+        self.top_encoded(scale, candidates)
+    }
+
+    /// Checks candidates; returns the part of the output buffer to fill.
+    pub(crate) fn check_candidates<'o, T>(
         &self,
-        history: &[u32],
-        candidates: &[u32],
+        candidates: impl Items,
         output: &'o mut [T],
     ) -> Result<&'o mut [T], Error> {
-        self.check_items(List::History, history)?;
-        self.check_items(List::Candidates, candidates)?;
+        candidates.check(List::Candidates, &self.bundle)?;
         let (needed, given) = (candidates.len(), output.len());
         output.get_mut(..needed).ok_or(Error::OutputTooSmall { needed, given })
     }
 
-    fn check_items(&self, list: List, list_items: &[u32]) -> Result<(), Error> {
-        if list_items.is_empty() {
-            return Err(Error::Empty(list));
+    /// Logits for the history encoded last; the list is checked.
+    pub(crate) fn score_encoded<'o>(
+        &self,
+        scale: f32,
+        candidates: impl Items,
+        logits: &'o mut [f32],
+    ) -> Result<&'o [f32], Error> {
+        for (index, logit) in logits.iter_mut().enumerate() {
+            *logit = self.ranked(candidates, index, scale)?.logit;
         }
-        let items = self.bundle.manifest().items();
-        match list_items.iter().enumerate().find(|&(_, &item)| item >= items) {
-            Some((index, &item)) => Err(Error::UnknownItem { list, index, item, items }),
-            None => Ok(()),
-        }
+        Ok(logits)
     }
 
-    /// Leaves the history's code vector in the buffers; returns its scale.
-    fn encode(&mut self, history: &[u32]) -> f32 {
-        let recent = last(history, self.sizes.tokens);
+    /// The ranking for the history encoded last; the list is checked.
+    pub(crate) fn rank_encoded<'o>(
+        &self,
+        scale: f32,
+        candidates: impl Items,
+        ranked: &'o mut [Ranked],
+    ) -> Result<&'o [Ranked], Error> {
+        for (index, ranked) in ranked.iter_mut().enumerate() {
+            *ranked = self.ranked(candidates, index, scale)?;
+        }
+        ranking::sort(ranked);
+        Ok(ranked)
+    }
+
+    /// The best for the history encoded last; the list is checked.
+    pub(crate) fn top_encoded<const N: usize>(
+        &self,
+        scale: f32,
+        candidates: impl Items,
+    ) -> Result<heapless::Vec<Ranked, N>, Error> {
+        let mut buffer = [Ranked::default(); N];
+        let mut best = Best::new(&mut buffer);
+        for index in 0..candidates.len() {
+            best.offer(self.ranked(candidates, index, scale)?);
+        }
+        // They fit.
+        Ok(heapless::Vec::from_slice(best.into_slice()).unwrap_or_default())
+    }
+
+    /// Leaves the code vector of a checked history in the buffers; returns its scale.
+    pub(crate) fn encode(&mut self, history: impl Items) -> f32 {
+        let recent = history.last(self.sizes.tokens, self.sizes.dim);
         let Self { bundle, held, buffers, sizes, kernel, .. } = self;
         match &bundle.manifest().architecture {
             Architecture::SasRec(shape) => {
@@ -189,12 +249,28 @@ impl<'a, K: Linear> Engine<'a, K> {
         }
     }
 
-    /// Logit of an item for the history encoded last.
-    fn item_logit(&self, item: u32, scale: f32) -> Result<f32, Error> {
-        let row = item as usize;
-        let dot = self.kernel.dot(span(self.buffers.codes, 0, self.sizes.dim), self.bundle.item_codes(row));
-        let logit = logit(dot, step(self.bundle.item_range(row), 8), scale);
-        if logit.is_finite() { Ok(logit) } else { Err(Error::NotFinite { item }) }
+    /// As [`encode`](Self::encode), for a history that fits the window and of which SASRec has seen some items.
+    pub(crate) fn encode_kept(&mut self, history: &[u32], kept: Kept<'_>) -> f32 {
+        let Self { bundle, held, buffers, sizes, kernel, .. } = self;
+        match &bundle.manifest().architecture {
+            Architecture::SasRec(shape) => {
+                let forward = sasrec::Forward { bundle, shape, held, kernel, rows: sizes.rows };
+                forward.encode_kept(history, kept, buffers)
+            }
+            Architecture::Caser(_) => self.encode(history),
+        }
+    }
+
+    pub(crate) fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// A candidate with its logit for the history encoded last.
+    fn ranked(&self, candidates: impl Items, index: usize, scale: f32) -> Result<Ranked, Error> {
+        let (codes, range) = candidates.row(&self.bundle, index);
+        let dot = self.kernel.dot(span(self.buffers.codes, 0, self.sizes.dim), codes);
+        let (item, logit) = (candidates.id(index), logit(dot, step(range, 8), scale));
+        if logit.is_finite() { Ok(Ranked { item, logit }) } else { Err(Error::NotFinite { item }) }
     }
 }
 

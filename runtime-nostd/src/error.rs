@@ -52,6 +52,26 @@ pub enum Error {
         /// Items of the model: rows `0..items`.
         items: u32,
     },
+    /// The embeddings in a list have too many codes or too few.
+    #[error("the embeddings in the {list} take {needed} codes, got {given}")]
+    EmbeddingCodes {
+        /// The list.
+        list: List,
+        /// Items times the model's dim.
+        needed: usize,
+        /// Codes given.
+        given: usize,
+    },
+    /// The range of an embedding is not in 2^-64 ..= 2^64.
+    #[error("{list}[{index}] has a range of {range}, not in 2^-64 ..= 2^64")]
+    EmbeddingRange {
+        /// The list.
+        list: List,
+        /// Where in the list.
+        index: usize,
+        /// The range.
+        range: f32,
+    },
     /// The output buffer is too small.
     #[error("the output takes {needed} entries, the buffer has {given}")]
     OutputTooSmall {
@@ -66,6 +86,18 @@ pub enum Error {
         /// The item.
         item: u32,
     },
+    /// The bundle has no profile encoder.
+    #[error("the model has no profile encoder")]
+    NoProfile,
+    /// The arithmetic overflowed: this item cannot be added to this profile.
+    #[error("item {item} takes the features or the state of the profile out of range")]
+    ProfileOverflow {
+        /// The item.
+        item: u32,
+    },
+    /// The arithmetic overflowed: this profile has no embedding.
+    #[error("the user embedding is not finite")]
+    EmbeddingNotFinite,
 }
 
 /// The lists of items that an engine takes.

@@ -1,9 +1,10 @@
 //! On-device inference of CHORD's mixed-precision recommenders.
 //!
 //! An [`Engine`] reads a frozen model in place, keeps each channel's codes to the width that the user's plan says,
-//! and ranks candidates in one forward pass. It works in an arena that the caller lends it, never allocates and has
-//! unsafe code in kernels only, and where pointers come from C (feature `c-api`). Its results are those of
-//! `docs/numerics.md`, bit for bit, on every platform.
+//! and ranks candidates in one forward pass. A [`Session`] is an engine with a history that grows; a [`Profile`] encodes
+//! the user for whom plans are made. Each works in an arena that the caller lends it, never allocates and has unsafe code
+//! in kernels only, and where pointers come from C (feature `c-api`). Its results are those of `docs/numerics.md`, bit for
+//! bit, on every platform.
 //!
 //! ```
 //! # fn run(bundle: &[u8], plan: &[u8]) -> Result<(), Box<dyn core::error::Error>> {
@@ -37,17 +38,24 @@ mod caser;
 mod engine;
 mod error;
 mod held;
+mod items;
 pub mod kernels;
+mod profile;
 mod ranking;
 mod requirements;
 mod sasrec;
+mod session;
 mod span;
 mod stack;
 mod widths;
 
 pub use engine::Engine;
 pub use error::{Error, List};
+pub use heapless;
+pub use items::{Embeddings, Items};
+pub use profile::{Profile, ProfileRequirements};
 pub use ranking::Ranked;
 pub use requirements::{Holding, Options, Requirements};
+pub use session::Session;
 pub use stack::Core;
 pub use widths::Widths;

@@ -2,11 +2,12 @@
 
 use chord_plan::Bundle;
 use chord_plan::bundle::Norm;
-use chord_plan::manifest::{LayerKind, SasRecShape};
+use chord_plan::manifest::{LayerKind, PositionsFrom, SasRecShape};
 use chord_plan::numerics::{level, score_scale, step};
 
 use crate::arena::Buffers;
 use crate::held::Held;
+use crate::items::Items;
 use crate::kernels::{Linear, Tokens};
 use crate::span::{row_pairs, span, span_mut};
 
@@ -22,44 +23,80 @@ pub(crate) struct Forward<'f, K> {
     pub(crate) rows: usize,
 }
 
+/// What earlier items of a history left behind.
+pub(crate) struct Kept<'k> {
+    /// Keys and values of the blocks after the first, those of the first are in the buffers; T x d each.
+    pub(crate) blocks: &'k mut [f32],
+    /// How many items there were.
+    pub(crate) seen: usize,
+}
+
 impl<K: Linear> Forward<'_, K> {
     /// Encodes a history to the quantised vector that items are scored with: its codes are the first `dim` ones of
     /// `buffers.codes`, its scale is returned.
     ///
     /// The history is not empty, fits the buffers and has only items that exist.
-    pub(crate) fn encode(&self, history: &[u32], buffers: &mut Buffers<'_>) -> f32 {
-        self.embed(history, buffers);
-        let shape = self.shape;
-        for block in 0..shape.blocks {
-            for start in (0..history.len()).step_by(self.rows.max(1)) {
-                let end = history.len().min(start + self.rows);
-                // Nobody reads what the last block makes of the tokens before the last.
-                let needed = match block + 1 == shape.blocks {
-                    true => history.len() - 1..end,
-                    false => start..end,
-                };
-                self.keys_and_values(block, start, end, buffers);
-                if !needed.is_empty() {
-                    self.finish_block(block, start, needed.start, needed.end, buffers);
-                }
+    pub(crate) fn encode(&self, history: impl Items, buffers: &mut Buffers<'_>) -> f32 {
+        self.embed(history, 0, buffers);
+        for block in 0..self.shape.blocks {
+            self.block(block, 0, history.len(), buffers);
+        }
+        self.finish(history.len(), buffers)
+    }
+
+    /// As [`encode`](Self::encode), for a history of which some items have gone through the network before.
+    pub(crate) fn encode_kept(&self, history: &[u32], kept: Kept<'_>, buffers: &mut Buffers<'_>) -> f32 {
+        self.embed(history, kept.seen, buffers);
+        let (mut rest, stream) = (kept.blocks, buffers.keys.len());
+        for block in 0..self.shape.blocks {
+            if block == 0 {
+                self.block(block, kept.seen, history.len(), buffers);
+            } else if let (Some(keys), Some(values)) =
+                (rest.split_off_mut(..stream), rest.split_off_mut(..stream))
+            {
+                self.block(block, kept.seen, history.len(), &mut buffers.with(keys, values));
             }
         }
-        let dim = usize::from(shape.dim);
-        let last = span(buffers.residual, history.len().saturating_sub(1) * dim, dim);
+        self.finish(history.len(), buffers)
+    }
+
+    /// A block for tokens `first..len`; the keys and values of those before are there.
+    fn block(&self, block: u8, first: usize, len: usize, buffers: &mut Buffers<'_>) {
+        for start in (first..len).step_by(self.rows.max(1)) {
+            let end = len.min(start + self.rows);
+            // Nobody reads what the last block makes of the tokens before the last.
+            let needed = match block + 1 == self.shape.blocks {
+                true => len - 1..end,
+                false => start..end,
+            };
+            self.keys_and_values(block, start, end, buffers);
+            if !needed.is_empty() {
+                self.finish_block(block, start, needed.start, needed.end, buffers);
+            }
+        }
+    }
+
+    /// The last of `len` tokens after the last block, normalised and quantised.
+    fn finish(&self, len: usize, buffers: &mut Buffers<'_>) -> f32 {
+        let dim = usize::from(self.shape.dim);
+        let last = span(buffers.residual, len.saturating_sub(1) * dim, dim);
         let (gamma, beta) = self.bundle.norm(Norm::Final);
         let token = span_mut(buffers.token, 0, dim);
-        self.kernel.layer_norm(last, gamma, beta, shape.norm_epsilon, token);
+        self.kernel.layer_norm(last, gamma, beta, self.shape.norm_epsilon, token);
         self.kernel.quantise(token, span_mut(buffers.codes, 0, dim))
     }
 
-    /// Item and position embeddings. The newest item has the last position.
-    fn embed(&self, history: &[u32], buffers: &mut Buffers<'_>) {
+    /// Item and position embeddings of the items from number `first` on.
+    fn embed(&self, history: impl Items, first: usize, buffers: &mut Buffers<'_>) {
         let shape = self.shape;
-        let first_position = usize::from(shape.positions) - history.len();
-        for (t, &item) in history.iter().enumerate() {
+        let first_position = match self.bundle.manifest().positions_from {
+            PositionsFrom::Right => usize::from(shape.positions).saturating_sub(history.len()),
+            PositionsFrom::Left => 0,
+        };
+        for t in first..history.len() {
             let row = span_mut(buffers.residual, t * usize::from(shape.dim), shape.dim.into());
-            let step = step(self.bundle.item_range(item as usize), 8);
-            let codes = self.bundle.item_codes(item as usize);
+            let (codes, range) = history.row(self.bundle, t);
+            let step = step(range, 8);
             let position = self.bundle.position(first_position + t);
             for ((x, &code), position) in row.iter_mut().zip(codes).zip(position) {
                 *x = f32::from(level(code, 8)) * step + position;

@@ -43,8 +43,8 @@ impl Core {
     /// differ by more.
     pub const fn stack_bytes(self) -> usize {
         match self {
-            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 | Self::CortexM55 => 2688,
-            Self::Riscv32 => 2560,
+            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 | Self::CortexM55 => 2832,
+            Self::Riscv32 => 2880,
             Self::Aarch64 => 3328,
         }
     }

@@ -13,7 +13,7 @@ pub struct Widths<'a> {
 
 impl<'a> Widths<'a> {
     /// Widths of the channels from `first_channel` on; `packed` holds four plan codes to a byte.
-    pub fn new(packed: &'a [u8], palette: Palette, first_channel: usize) -> Self {
+    pub const fn new(packed: &'a [u8], palette: Palette, first_channel: usize) -> Self {
         Self { packed, palette, first_channel }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::{fs, io};
 
 use chord_plan::{Bundle, Manifest, Plan};
-use chord_runtime::{Engine, Options, Ranked, Requirements};
+use chord_runtime::{Engine, Options, Profile, ProfileRequirements, Ranked, Requirements};
 use xtask::boards::Board;
 use xtask::firmware::Firmware;
 
@@ -65,6 +65,17 @@ impl Request {
             engine.rank(&self.history, &self.candidates, &mut ranked).expect("the request can be ranked");
         for (place, Ranked { item, logit }) in (1..).zip(ranked) {
             lines.push(format!("info rank {place} item {item} logit {:08x}", logit.to_bits()));
+        }
+        if let Some(requirements) = ProfileRequirements::of(&bundle) {
+            let mut arena = vec![0; requirements.arena_bytes];
+            let mut profile = Profile::new(bundle, &mut arena).expect("the bundle has a profile encoder");
+            for &item in &self.history {
+                profile.append(item).expect("the history can be encoded");
+            }
+            let embedding = profile.embedding().expect("the embedding is finite");
+            for (place, x) in embedding.iter().enumerate() {
+                lines.push(format!("info user {place} {:08x}", x.to_bits()));
+            }
         }
         lines
     }

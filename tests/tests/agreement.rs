@@ -3,17 +3,19 @@
 
 use std::collections::HashSet;
 
-use chord_plan::manifest::{Activation, Architecture, CaserShape, LayerKind, SasRecShape};
+use chord_plan::manifest::{
+    Activation, Architecture, CaserShape, LayerKind, PositionsFrom, ProfileLayer, ProfileShape, SasRecShape,
+};
 use chord_plan::{Bundle, Granularity, Manifest, Palette, Plan};
-use chord_runtime::{Engine, Error, Options, Requirements};
+use chord_runtime::{Engine, Error, Options, Profile, ProfileRequirements, Requirements};
 use chord_tests::random_model::Random;
 use chord_tests::trained;
 use chord_trainer::config::BackboneName;
 use chord_trainer::evaluation::trainer_engine::TrainerEngine;
-use chord_trainer::freeze::freeze;
+use chord_trainer::freeze::freeze_with_profile;
 use chord_trainer::frozen::{
-    FrozenBlock, FrozenCaser, FrozenLayer, FrozenModel, FrozenNetwork, FrozenSasRec, Norm, encode_plan,
-    range_of_row,
+    FrozenBlock, FrozenCaser, FrozenLayer, FrozenModel, FrozenNetwork, FrozenProfile, FrozenSasRec, Norm,
+    encode_plan, range_of_row,
 };
 use chord_trainer::model::chord::Precision;
 use chord_trainer::simulation::{Simulation, SimulationError};
@@ -131,16 +133,31 @@ impl Numbers {
             .collect();
         let item_ranges = item_weights.chunks(dim).map(range_of_row).collect();
         let network = match manifest.architecture {
-            Architecture::SasRec(shape) => FrozenNetwork::SasRec(self.sasrec(shape, widths)),
+            Architecture::SasRec(shape) => {
+                FrozenNetwork::SasRec(self.sasrec(shape, manifest.positions_from, widths))
+            }
             Architecture::Caser(shape) => {
                 let layers = manifest.layers().map(|layer| self.layer(layer.outputs, layer.inputs, widths));
                 FrozenNetwork::Caser(FrozenCaser { shape, layers: layers.collect() })
             }
         };
-        FrozenModel { palette, item_weights, item_ranges, network }
+        let profile = manifest.profile.map(|shape| FrozenProfile {
+            shape,
+            layers: ProfileLayer::ALL.map(|kind| {
+                let layer = manifest.profile_layer(kind).unwrap();
+                self.layer(layer.outputs, layer.inputs, None)
+            }),
+            norm: self.norm(shape.hidden.into()),
+        });
+        FrozenModel { palette, item_weights, item_ranges, network, profile }
     }
 
-    fn sasrec(&mut self, shape: SasRecShape, widths: Option<&[u8]>) -> FrozenSasRec {
+    fn sasrec(
+        &mut self,
+        shape: SasRecShape,
+        positions_from: PositionsFrom,
+        widths: Option<&[u8]>,
+    ) -> FrozenSasRec {
         let (dim, inner) = (usize::from(shape.dim), usize::from(shape.inner));
         let blocks = (0..shape.blocks).map(|_| FrozenBlock {
             norm1: self.norm(dim),
@@ -153,6 +170,7 @@ impl Numbers {
         });
         FrozenSasRec {
             shape,
+            positions_from,
             blocks: blocks.collect(),
             positions: self.vector(usize::from(shape.positions) * dim, 0.0, 0.5),
             final_norm: self.norm(dim),
@@ -178,6 +196,47 @@ fn on_device(engine: &mut Engine<'_>, history: &[u32]) -> Bits {
         Err(Error::NotFinite { item }) => Err(item),
         Err(error) => panic!("{error}"),
     }
+}
+
+fn on_devices_profile(profile: &mut Profile<'_>) -> Bits {
+    match profile.embedding() {
+        Ok(embedding) => Ok(embedding.iter().copied().map(f32::to_bits).collect()),
+        Err(Error::EmbeddingNotFinite) => Err(u32::MAX),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A history through both profile encoders: the device's takes it item by item. How often the embedding is finite.
+fn check_profile(manifest: &Manifest, scale: Scale, seed: u64) -> usize {
+    let mut numbers = Numbers { random: Random(seed), scale };
+    let model = numbers.model(manifest);
+    let simulation = Simulation::new(&model).unwrap();
+    let bytes = model.to_bundle().unwrap();
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let mut arena = vec![0; ProfileRequirements::of(&bundle).unwrap().arena_bytes];
+    let mut profile = Profile::new(bundle, &mut arena).unwrap();
+    let (mut history, mut finite) = (vec![], 0);
+    for _ in 0..20 {
+        let item = numbers.random.below(manifest.items() as usize) as u32;
+        history.push(item);
+        match (simulation.embedding(&history), profile.append(item)) {
+            (Ok(embedding), Ok(())) => {
+                let expected = embedding.into_iter().map(f32::to_bits).collect();
+                assert_eq!(on_devices_profile(&mut profile), Ok(expected), "{history:?}");
+                finite += 1;
+            }
+            (Err(SimulationError::EmbeddingNotFinite), Ok(())) => {
+                assert_eq!(on_devices_profile(&mut profile), Err(u32::MAX));
+            }
+            (Err(SimulationError::ProfileOverflow { item }), found) => {
+                assert_eq!(found, Err(Error::ProfileOverflow { item }));
+                // What cannot be taken in is left out, by both.
+                history.pop();
+            }
+            (expected, found) => panic!("{expected:?}, {found:?}"),
+        }
+    }
+    finite
 }
 
 /// Two plans for one model, each with several histories; the second plan through [`Engine::apply`].
@@ -224,13 +283,23 @@ proptest! {
         architecture in prop_oneof![sasrecs(), casers()],
         palette in palettes(),
         granularity in proptest::sample::select(&GRANULARITIES),
+        left: bool,
+        profile in (1u16..12, 1u16..10, 1u16..10),
         scale in scales(),
         rows_at_once in 1usize..6,
         seed: u64,
     ) {
-        let finite = check(Manifest { architecture, palette, granularity }, scale, rows_at_once, seed);
+        let positions_from = match architecture {
+            Architecture::SasRec(_) if left => PositionsFrom::Left,
+            _ => PositionsFrom::Right,
+        };
+        let (pooled, features, hidden) = profile;
+        let profile = Some(ProfileShape { pooled, features, hidden, norm_epsilon: 1e-5 });
+        let manifest = Manifest { architecture, palette, granularity, positions_from, profile };
+        let finite = check(manifest, scale, rows_at_once, seed);
+        let embeddings = check_profile(&manifest, scale, seed);
         if matches!(scale, Scale::Ordinary) {
-            prop_assert_eq!(finite, 6, "ordinary models have finite logits");
+            prop_assert_eq!((finite, embeddings), (6, 20), "ordinary models have finite results");
         }
     }
 }
@@ -251,8 +320,16 @@ fn models_of_ordinary_size() {
     let caser = CaserShape { items: 1682, window: 5, dim: 64, horizontal: 16, vertical: 4 };
     for architecture in [Architecture::SasRec(sasrec), Architecture::Caser(caser)] {
         for granularity in GRANULARITIES {
-            let manifest = Manifest { architecture, palette: Palette::DEFAULT, granularity };
+            let profile = ProfileShape { pooled: 100, features: 32, hidden: 48, norm_epsilon: 1e-5 };
+            let manifest = Manifest {
+                architecture,
+                palette: Palette::DEFAULT,
+                granularity,
+                positions_from: PositionsFrom::Right,
+                profile: Some(profile),
+            };
             assert_eq!(check(manifest, Scale::Ordinary, 4, 20_251_003), 6);
+            assert_eq!(check_profile(&manifest, Scale::Ordinary, 20_251_003), 20);
         }
     }
 }
@@ -271,7 +348,7 @@ fn a_trained_caser_ranks_alike_in_both_engines() {
     config.train.personal.learning_rate = 3e-3;
     config.quantisation.per_width = true;
     let model = trained::train(&config, run.path());
-    let frozen = freeze(&model.backbone, &config).unwrap();
+    let frozen = freeze_with_profile(&model, &config).unwrap();
     let simulation = Simulation::new(&frozen).unwrap();
     let bytes = frozen.to_bundle().unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
@@ -284,6 +361,12 @@ fn a_trained_caser_ranks_alike_in_both_engines() {
     let options = Options::default();
     for (plan, history) in plans.iter().zip(histories) {
         let bytes = encode_plan(&plan.codes, bundle.model(), 1, 3.0).unwrap();
+        let mut arena = vec![0; ProfileRequirements::of(&bundle).unwrap().arena_bytes];
+        let mut profile = Profile::new(bundle, &mut arena).unwrap();
+        history.iter().for_each(|&item| profile.append(item).unwrap());
+        let embedding = simulation.embedding(history).unwrap().into_iter().map(f32::to_bits).collect();
+        assert_eq!(on_devices_profile(&mut profile), Ok(embedding));
+
         let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
         let mut engine = Engine::new(bundle, &Plan::parse(&bytes).unwrap(), &mut arena, options).unwrap();
         for len in [1, 3, history.len()] {

@@ -11,12 +11,12 @@ fn target_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware")
 }
 
-/// `bare`'s panic handler calls a function that does not exist.
+/// The panic handler of both programs calls a function that does not exist.
 #[test]
 fn the_runtime_links_without_a_panic() {
-    for board in &BOARDS {
-        let firmware =
-            Firmware { board, bin: "bare", request: None, packed: false, target_dir: Some(&target_dir()) };
+    let dir = target_dir();
+    for (board, bin) in BOARDS.iter().flat_map(|board| ["bare", "whole"].map(|bin| (board, bin))) {
+        let firmware = Firmware { board, bin, request: None, packed: false, target_dir: Some(&dir) };
         let elf = firmware.build().unwrap_or_else(|output| panic!("{}: {output}", board.name));
         let code = xtask::qemu::run(&elf, Duration::from_secs(120), |_| {}).unwrap();
         assert_eq!(code, 0, "{}", board.name);

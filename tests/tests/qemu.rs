@@ -7,12 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chord_plan::manifest::{Activation, CaserShape, SasRecShape};
+use chord_plan::manifest::{Activation, CaserShape, PositionsFrom, ProfileShape, SasRecShape};
 use chord_plan::{Bundle, Granularity, Manifest};
 use chord_tests::firmware::{self, Request};
 use chord_tests::{random_model, trained};
 use chord_trainer::evaluation::trainer_engine::TrainerEngine;
-use chord_trainer::freeze::freeze;
+use chord_trainer::freeze::freeze_with_profile;
 use chord_trainer::frozen::encode_plan;
 use chord_trainer::model::chord::Precision;
 use chord_trainer::simulation::Simulation;
@@ -57,7 +57,9 @@ fn shape() -> SasRecShape {
 
 /// The request in `firmware-example/request/`.
 fn committed() -> Request {
-    Request::random(&random_model::sasrec(shape(), [0, 2, 4, 8]), 12, 10, 32)
+    let profile = ProfileShape { pooled: 10, features: 12, hidden: 8, norm_epsilon: 1e-5 };
+    let manifest = Manifest { profile: Some(profile), ..random_model::sasrec(shape(), [0, 2, 4, 8]) };
+    Request::random(&manifest, 12, 10, 32)
 }
 
 fn bless() -> bool {
@@ -113,7 +115,8 @@ fn random_models_give_the_same_bits() {
         ),
     ];
     for (seed, (name, shape, (palette, granularity), history)) in (1..).zip(cases) {
-        let manifest = Manifest { granularity, ..random_model::sasrec(shape, palette) };
+        let positions_from = if seed % 2 == 0 { PositionsFrom::Left } else { PositionsFrom::Right };
+        let manifest = Manifest { granularity, positions_from, ..random_model::sasrec(shape, palette) };
         let request = Request::random(&manifest, history, 15, seed);
         let dir = case_dir(name);
         request.save(&dir).unwrap();
@@ -219,7 +222,7 @@ fn a_trained_model_ranks_alike_in_all_three_engines() {
     let run_folder = tempfile::tempdir().unwrap();
     let config = trained::config();
     let model = trained::train(&config, run_folder.path());
-    let frozen = freeze(&model.backbone, &config).unwrap();
+    let frozen = freeze_with_profile(&model, &config).unwrap();
     let bundle = frozen.to_bundle().unwrap();
     let id = Bundle::parse(&bundle).unwrap().model();
 

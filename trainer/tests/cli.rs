@@ -55,6 +55,11 @@ fn from_interactions_to_a_ranking() {
     ]);
     let model = desk.ok(&["inspect", "out/model.chord"]);
     assert!(model.contains("block1.contract"), "{model}");
+    desk.ok(&["embed", "--model", "out/model.chord", "--history", "i1,i2,i3", "--out", "out/b.embedding"]);
+    desk.ok(&["plan", "--run", "run", "--embedding", "out/b.embedding", "--out", "out/d.plan"]);
+    assert!(desk.ok(&["inspect", "out/d.plan", "--model", "out/model.chord"]).contains("bits per weight"));
+    let said = desk.refused(&["plan", "--run", "run", "--embedding", "out/b.plan", "--out", "out/e.plan"]);
+    assert!(said.contains("out/b.plan") && said.contains("expected \"CE\""), "{said}");
     let plan = desk.ok(&["inspect", "out/b.plan", "--model", "out/model.chord"]);
     assert!(plan.contains("block0.query") && plan.contains('9'), "{plan}");
     let rerank = [

@@ -13,7 +13,7 @@ use crate::boards::Board;
 pub struct Firmware<'a> {
     /// The board.
     pub board: &'static Board,
-    /// The program: `rerank`, `updates`, `bare`.
+    /// The program: `rerank`, `updates`, `bare`, `whole`.
     pub bin: &'a str,
     /// Folder with model, plan, history and candidates; the firmware's own if none.
     pub request: Option<&'a Path>,
@@ -48,7 +48,7 @@ impl Firmware<'_> {
         command
             .args(["build", "--release", "--locked", "--target", board.target, "--bin", bin])
             .args(["--features", board.name])
-            .args((bin == "bare").then_some("--features=bare"))
+            .args(["bare", "whole"].contains(&bin).then_some("--features=bare"))
             .args((bin == "updates").then_some("--features=uart"))
             .args(self.packed.then_some("--features=packed"))
             .args(["--config", &format!("target.{}.rustflags={:?}", board.target, board.rustflags)])

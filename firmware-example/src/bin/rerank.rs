@@ -1,12 +1,14 @@
-//! Ranks one request and logs the result.
+//! Ranks one request and logs the result, then the user embedding of its history, if the model encodes profiles.
 //!
 //! The model lies in flash and is read there; all working memory is one static arena, sized by the build script.
 #![no_std]
 #![no_main]
 
-use chord_firmware::{ARENA, CANDIDATES, Error, HISTORY, MODEL, PLAN, decimal, log, options, stack};
+use chord_firmware::{
+    ARENA, CANDIDATES, Error, HISTORY, MODEL, PLAN, PROFILE_ARENA, decimal, log, options, stack,
+};
 use chord_plan::{Bundle, Plan};
-use chord_runtime::{Engine, Ranked};
+use chord_runtime::{Engine, Profile, Ranked};
 
 chord_firmware::application!(rerank);
 
@@ -48,6 +50,26 @@ fn rerank() -> Result<(), Error> {
             thousandths
         );
     }
-    log!(info, "stack {} bytes, {} to check the model", rank_stack, parse_stack);
+    let (embedded, profile_stack) = stack::measure(|| match manifest.profile {
+        Some(_) => embed(bundle),
+        None => Ok(()),
+    });
+    embedded?;
+    log!(
+        info,
+        "stack {} bytes, {} to check the model, {} to encode the profile",
+        rank_stack,
+        parse_stack,
+        profile_stack
+    );
+    Ok(())
+}
+
+fn embed(bundle: Bundle<'_>) -> Result<(), Error> {
+    let mut profile = Profile::new(bundle, PROFILE_ARENA.try_take().ok_or(Error::ArenaTaken)?)?;
+    HISTORY.iter().try_for_each(|&item| profile.append(item))?;
+    for (place, x) in (0u32..).zip(profile.embedding()?) {
+        log!(info, "user {} {:08x}", place, x.to_bits());
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::HEADER_LEN;
-use super::section::{BLOCK_SECTIONS, Norm, NormPart, Section};
+use super::section::{BLOCK_SECTIONS, Norm, NormPart, PROFILE, Section};
 use crate::manifest::{Architecture, Manifest, ManifestError, SasRecShape};
 use crate::wire;
 
@@ -17,6 +17,8 @@ pub(crate) struct Layout {
     /// Offsets of item codes and item ranges.
     items: [u32; 2],
     rest: Rest,
+    /// The profile encoder's sections are found by counting from this offset.
+    profile: u32,
     total: u32,
 }
 
@@ -44,6 +46,7 @@ struct SasRecLayout {
 struct Cursor<'a>(u32, &'a Manifest);
 
 impl Cursor<'_> {
+    #[inline(never)]
     fn place(&mut self, section: Section) -> Option<u32> {
         let start = self.0.checked_next_multiple_of(ALIGNMENT)?;
         let len = section.elements(self.1)?.checked_mul(section.element_len())?;
@@ -57,8 +60,8 @@ impl Layout {
     pub(crate) fn of(manifest: &Manifest) -> Result<Self, ManifestError> {
         manifest.validate_fields()?;
         let mut scratch = [0; wire::RECORD_MAX];
-        let record = wire::encode(&manifest.record(), &mut scratch).ok_or(ManifestError::TooLarge)?;
-        Self::at(HEADER_LEN + record.len(), manifest).ok_or(ManifestError::TooLarge)
+        let record = manifest.encode(&mut scratch).ok_or(ManifestError::TooLarge)?;
+        Self::at(HEADER_LEN + record, manifest).ok_or(ManifestError::TooLarge)
     }
 
     fn at(start: usize, manifest: &Manifest) -> Option<Self> {
@@ -74,7 +77,13 @@ impl Layout {
                 Rest::Caser(start)
             }
         };
-        Some(Self { manifest: *manifest, items, rest, total: cursor.0 })
+        let profile = cursor.0;
+        if manifest.profile.is_some() {
+            for section in PROFILE {
+                cursor.place(section)?;
+            }
+        }
+        Some(Self { manifest: *manifest, items, rest, profile, total: cursor.0 })
     }
 
     /// Length of the bundle in bytes.
@@ -91,6 +100,10 @@ impl Layout {
 
     fn start(&self, section: Section) -> Option<u32> {
         let index = section.index(&self.manifest)?;
+        if let Some(index) = section.index_in_profile() {
+            let mut cursor = Cursor(self.profile, &self.manifest);
+            return PROFILE.iter().take(index + 1).map(|&section| cursor.place(section)).last()?;
+        }
         let Some(index) = index.checked_sub(self.items.len()) else { return Some(self.items[index]) };
         match (&self.rest, self.manifest.architecture) {
             (Rest::SasRec(layout), Architecture::SasRec(shape)) => layout.start(index, &shape),
@@ -137,7 +150,7 @@ impl SasRecLayout {
 pub(super) mod tests {
     use super::*;
     use crate::granularity::Granularity;
-    use crate::manifest::{Activation, CaserShape};
+    use crate::manifest::{Activation, CaserShape, PositionsFrom, ProfileShape};
     use crate::palette::Palette;
 
     pub(in crate::bundle) fn sasrec(items: u32, dim: u16, blocks: u8) -> Manifest {
@@ -151,7 +164,13 @@ pub(super) mod tests {
             activation: Activation::Gelu,
             norm_epsilon: 1e-5,
         });
-        Manifest { architecture, palette: Palette::DEFAULT, granularity: Granularity::PerChannel }
+        Manifest {
+            architecture,
+            palette: Palette::DEFAULT,
+            granularity: Granularity::PerChannel,
+            positions_from: PositionsFrom::Right,
+            profile: None,
+        }
     }
 
     pub(in crate::bundle) fn caser(window: u16, dim: u16) -> Manifest {
@@ -170,8 +189,11 @@ pub(super) mod tests {
             (caser(4, 5), PerWidth),
             (caser(100, 3), PerChannel),
         ];
-        for (manifest, granularity) in models {
-            let manifest = Manifest { granularity, ..manifest };
+        let profile = ProfileShape { pooled: 5, features: 3, hidden: 7, norm_epsilon: 1e-5 };
+        for ((manifest, granularity), profile) in
+            models.into_iter().flat_map(|model| [(model, None), (model, Some(profile))])
+        {
+            let manifest = Manifest { granularity, profile, ..manifest };
             let layout = Layout::of(&manifest).unwrap();
             let mut end = 48;
             for section in Section::all(&manifest) {

@@ -7,7 +7,9 @@ use super::layout::Layout;
 use super::section::{LayerPart, Norm, NormPart, Section};
 use super::{FINGERPRINT, Fingerprint, Floats, HEADER_LEN, MAGIC, ModelId, VERSION};
 use crate::granularity::Granularity;
-use crate::manifest::{Layer, LayerKind, LayerName, Manifest, ManifestError, Record};
+use crate::manifest::{
+    Header, Layer, LayerKind, LayerName, Manifest, ManifestError, PositionsFrom, ProfileLayer,
+};
 use crate::numerics::{RANGE_MAX, RANGE_MIN};
 use crate::palette::Palette;
 use crate::wire;
@@ -60,27 +62,24 @@ impl<'a> Bundle<'a> {
         if total as usize != bytes.len() {
             return Err(BundleError::Length { stated: total, found: bytes.len() });
         }
-        let [granularity, reserved @ ..] = words[3];
-        if reserved != [0; 3] {
+        let [granularity, profile, positions, reserved] = words[3];
+        if reserved != 0 || profile > 1 {
             return Err(BundleError::Reserved);
         }
         let granularity = Granularity::from_byte(granularity).ok_or(BundleError::Granularity(granularity))?;
+        let positions_from = PositionsFrom::from_byte(positions).ok_or(BundleError::Reserved)?;
         let mut fingerprint = Fingerprint([0; 32]);
         fingerprint.0.copy_from_slice(&header[FINGERPRINT]);
 
         let record = rest.get(..manifest_len.into()).ok_or(BundleError::ManifestEncoding)?;
-        let (record, used) = wire::decode::<Record>(record).ok_or(BundleError::ManifestEncoding)?;
-        if used != usize::from(manifest_len) {
-            return Err(BundleError::ManifestEncoding);
-        }
-        let Record { architecture, palette } = record;
-        let manifest = Manifest { architecture, palette, granularity };
+        let header = Header { granularity, positions_from, has_profile: profile != 0 };
+        let manifest = Manifest::decode(record, header).ok_or(BundleError::ManifestEncoding)?;
         let layout = Layout::of(&manifest).map_err(BundleError::Manifest)?;
         if layout.total() != bytes.len() {
             return Err(BundleError::Sections { needed: layout.total(), found: bytes.len() });
         }
         let bundle = Self { bytes, manifest, layout, fingerprint };
-        bundle.check_gaps(HEADER_LEN + used)?;
+        bundle.check_gaps(HEADER_LEN + usize::from(manifest_len))?;
         Ok(bundle)
     }
 
@@ -146,7 +145,16 @@ impl<'a> Bundle<'a> {
 
     /// Quantised layer number `index` of [`Manifest::layers`].
     pub fn layer(&self, index: usize) -> LayerView<'a> {
-        let layer = self.manifest.layer(index);
+        let Manifest { palette, granularity, .. } = self.manifest;
+        self.view(self.manifest.layer(index), palette, granularity)
+    }
+
+    /// A layer of the profile encoder; its palette is [`Palette::EIGHT_BITS`].
+    pub fn profile_layer(&self, kind: ProfileLayer) -> LayerView<'a> {
+        self.view(self.manifest.profile_layer(kind), Palette::EIGHT_BITS, Granularity::PerChannel)
+    }
+
+    fn view(&self, layer: Option<Layer>, palette: Palette, granularity: Granularity) -> LayerView<'a> {
         let part = |part| layer.map(|layer| Section::Layer(layer.name, part));
         let floats =
             |section: Option<Section>| section.map_or(Floats::new(&[]), |section| self.floats(section));
@@ -155,8 +163,8 @@ impl<'a> Bundle<'a> {
             codes: part(LayerPart::Codes).map_or(&[], |section| self.codes(section)),
             ranges: floats(part(LayerPart::Ranges)),
             biases: floats(part(LayerPart::Biases)),
-            palette: self.manifest.palette,
-            granularity: self.manifest.granularity,
+            palette,
+            granularity,
         }
     }
 

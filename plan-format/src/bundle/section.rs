@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::manifest::{Architecture, CaserShape, LayerKind, LayerName, Manifest, SasRecShape};
+use crate::manifest::{Architecture, CaserShape, LayerKind, LayerName, Manifest, ProfileLayer, SasRecShape};
 
 /// A section of a bundle. Displays as `block0.query codes`, for example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,8 @@ pub enum Norm {
     FeedForward(u8),
     /// After the last block.
     Final,
+    /// Of the user embedding.
+    Profile,
 }
 
 /// The parameters of a layer normalisation.
@@ -72,8 +74,21 @@ const NORM_SECTIONS: usize = 2 * NORM_PARTS.len();
 /// Sections of one block.
 pub(crate) const BLOCK_SECTIONS: usize = NORM_SECTIONS + LayerKind::ALL.len() * LAYER_PARTS.len();
 
+/// The sections of the profile encoder, the last of a bundle. A table: it takes less flash than iterators.
+pub(crate) const PROFILE: [Section; ProfileLayer::ALL.len() * LAYER_PARTS.len() + NORM_PARTS.len()] = {
+    let mut sections = [Section::Norm(Norm::Profile, NormPart::Gamma); _];
+    let mut i = 0;
+    while i < ProfileLayer::ALL.len() * LAYER_PARTS.len() {
+        let layer = ProfileLayer::ALL[i / LAYER_PARTS.len()];
+        sections[i] = Section::Layer(LayerName::Profile(layer), LAYER_PARTS[i % LAYER_PARTS.len()]);
+        i += 1;
+    }
+    sections[i + 1] = Section::Norm(Norm::Profile, NormPart::Beta);
+    sections
+};
+
 /// Most sections that a bundle can have: SASRec of 16 blocks. Caser has at most 103 layers.
-pub(crate) const SECTIONS_MAX: usize = BEFORE_BLOCKS + 16 * BLOCK_SECTIONS + NORM_PARTS.len();
+pub(crate) const SECTIONS_MAX: usize = BEFORE_BLOCKS + 16 * BLOCK_SECTIONS + NORM_PARTS.len() + PROFILE.len();
 
 impl Section {
     /// All sections of a model in bundle order.
@@ -85,6 +100,7 @@ impl Section {
         HEAD.into_iter()
             .chain(sasrec.into_iter().flat_map(Self::of_sasrec))
             .chain(caser.into_iter().flat_map(Self::of_caser))
+            .chain(if manifest.profile.is_some() { &PROFILE[..] } else { &[] }.iter().copied())
     }
 
     /// What follows the item table in SASRec.
@@ -108,12 +124,34 @@ impl Section {
         shape.layer_names().flat_map(Self::of_layer)
     }
 
+    /// Where the section stands in [`PROFILE`], if there.
+    pub(crate) fn index_in_profile(self) -> Option<usize> {
+        match self {
+            Self::Layer(LayerName::Profile(layer), part) => {
+                Some(LAYER_PARTS.len() * layer as usize + part as usize)
+            }
+            Self::Norm(Norm::Profile, part) => {
+                Some(LAYER_PARTS.len() * ProfileLayer::ALL.len() + part as usize)
+            }
+            _ => None,
+        }
+    }
+
     fn of_layer(name: LayerName) -> [Self; LAYER_PARTS.len()] {
         LAYER_PARTS.map(|part| Self::Layer(name, part))
     }
 
     /// Where the section stands in [`all`](Self::all); `None` if the model has no such section.
     pub(crate) fn index(self, manifest: &Manifest) -> Option<usize> {
+        if let Some(index) = self.index_in_profile() {
+            let before = match manifest.architecture {
+                Architecture::SasRec(shape) => {
+                    BEFORE_BLOCKS + BLOCK_SECTIONS * usize::from(shape.blocks) + NORM_PARTS.len()
+                }
+                Architecture::Caser(_) => HEAD.len() + LAYER_PARTS.len() * manifest.layer_count(),
+            };
+            return manifest.profile.map(|_| before + index);
+        }
         let in_block = |block: usize, position| Some(BEFORE_BLOCKS + BLOCK_SECTIONS * block + position);
         match (self, manifest.architecture) {
             (Self::ItemCodes, _) => Some(0),
@@ -125,7 +163,7 @@ impl Section {
                     in_block(block.into(), NORM_PARTS.len() + part as usize)
                 }
                 Norm::Final => in_block(blocks.into(), part as usize),
-                Norm::Attention(_) | Norm::FeedForward(_) => None,
+                Norm::Attention(_) | Norm::FeedForward(_) | Norm::Profile => None,
             },
             (Self::Layer(name, part), architecture) => {
                 let index = manifest.layer_index(name)?;
@@ -164,7 +202,13 @@ impl Section {
             Self::ItemCodes => manifest.items().checked_mul(dim),
             Self::ItemRanges => Some(manifest.items()),
             Self::Positions => dim.checked_mul(manifest.window() as u32),
+            Self::Norm(Norm::Profile, _) => Some(manifest.profile?.hidden.into()),
             Self::Norm(..) => Some(dim),
+            Self::Layer(LayerName::Profile(kind), part) => {
+                let layer = manifest.profile_layer(kind)?;
+                let columns = if let LayerPart::Codes = part { layer.inputs as u32 } else { 1 };
+                (layer.outputs as u32).checked_mul(columns)
+            }
             Self::Layer(name, part) => {
                 let layer = manifest.layer(manifest.layer_index(name)?)?;
                 (layer.outputs as u32).checked_mul(match part {
@@ -188,6 +232,7 @@ impl fmt::Display for Section {
                     Norm::Attention(block) => write!(f, "block{block}.norm1 ")?,
                     Norm::FeedForward(block) => write!(f, "block{block}.norm2 ")?,
                     Norm::Final => f.write_str("final norm ")?,
+                    Norm::Profile => f.write_str("profile.norm ")?,
                 }
                 f.write_str(match part {
                     NormPart::Gamma => "gamma",
@@ -210,11 +255,14 @@ impl fmt::Display for Section {
 mod tests {
     use super::*;
     use crate::bundle::layout::tests::{caser, sasrec};
+    use crate::manifest::ProfileShape;
 
     #[test]
     fn indices_follow_the_order() {
         let models = [sasrec(9, 4, 1), sasrec(9, 4, 2), sasrec(9, 4, 16), caser(1, 4), caser(100, 4)];
-        for manifest in models {
+        let profile = Some(ProfileShape { pooled: 1, features: 2, hidden: 3, norm_epsilon: 1e-5 });
+        let with_profile = models.map(|manifest| Manifest { profile, ..manifest });
+        for manifest in models.into_iter().chain(with_profile) {
             let mut count = 0;
             for (i, section) in Section::all(&manifest).enumerate() {
                 assert_eq!(section.index(&manifest), Some(i), "{section}");
@@ -223,7 +271,7 @@ mod tests {
             assert!(count <= SECTIONS_MAX);
         }
         assert_eq!(Section::of_block(0).count(), BLOCK_SECTIONS);
-        assert_eq!(Section::all(&sasrec(9, 4, 16)).count(), SECTIONS_MAX);
+        assert_eq!(Section::all(&with_profile[2]).count(), SECTIONS_MAX);
     }
 
     #[test]
@@ -235,11 +283,13 @@ mod tests {
         assert_eq!(lacking.map(|section| section.index(&sasrec(9, 4, 2))), [None; 3]);
         let lacking = [
             norm(Norm::Final),
+            norm(Norm::Profile),
             Section::Positions,
             layer(LayerName::Block(0, LayerKind::Key)),
             layer(LayerName::Horizontal(0)),
             layer(LayerName::Horizontal(4)),
+            layer(LayerName::Profile(ProfileLayer::Input)),
         ];
-        assert_eq!(lacking.map(|section| section.index(&caser(3, 4))), [None; 5]);
+        assert_eq!(lacking.map(|section| section.index(&caser(3, 4))), [None; 7]);
     }
 }

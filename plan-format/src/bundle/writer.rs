@@ -5,7 +5,6 @@ use super::reader::first_bad_number;
 use super::section::{SECTIONS_MAX, Section};
 use super::{FINGERPRINT, Fingerprint, HEADER_LEN, MAGIC, VERSION};
 use crate::manifest::{Manifest, ManifestError};
-use crate::wire;
 
 /// Encodes a bundle into a buffer of [`Manifest::bundle_len`] bytes. Sections may come in any order, each once.
 #[derive(Debug)]
@@ -27,12 +26,14 @@ impl<'b> BundleWriter<'b> {
         out.fill(0);
         let (header, rest) = out.split_at_mut(HEADER_LEN);
         // Fits: the layout starts the sections behind it.
-        let manifest_len = wire::encode(&manifest.record(), rest).map_or(0, <[u8]>::len);
+        let manifest_len = manifest.encode(rest).unwrap_or(0);
         header[..4].copy_from_slice(&MAGIC);
         header[4..6].copy_from_slice(&VERSION.to_le_bytes());
         header[6..8].copy_from_slice(&(manifest_len as u16).to_le_bytes());
         header[8..12].copy_from_slice(&(layout.total() as u32).to_le_bytes());
         header[12] = manifest.granularity as u8;
+        header[13] = manifest.profile.is_some().into();
+        header[14] = manifest.positions_from as u8;
         Ok(Self { bytes: out, manifest: *manifest, layout, written: [0; _] })
     }
 

@@ -65,7 +65,7 @@ impl CaserShape {
             LayerName::Vertical => Some(window),
             LayerName::Dense => Some(window + 1),
             LayerName::Output => Some(window + 2),
-            LayerName::Block(..) => None,
+            LayerName::Block(..) | LayerName::Profile(_) => None,
         }
     }
 

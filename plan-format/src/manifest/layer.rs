@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::profile::ProfileLayer;
 use super::sasrec::LayerKind;
 
 /// A quantised layer. Displays as `block0.query` or `horizontal1`, for example.
@@ -18,6 +19,8 @@ pub enum LayerName {
     Dense,
     /// Caser: the layer before the item embeddings.
     Output,
+    /// A layer of the profile encoder; not among those of the network.
+    Profile(ProfileLayer),
 }
 
 impl fmt::Display for LayerName {
@@ -28,6 +31,7 @@ impl fmt::Display for LayerName {
             Self::Vertical => f.write_str("vertical"),
             Self::Dense => f.write_str("dense"),
             Self::Output => f.write_str("output"),
+            Self::Profile(layer) => write!(f, "profile.{}", layer.name()),
         }
     }
 }

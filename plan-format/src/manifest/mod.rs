@@ -1,7 +1,8 @@
-//! What a bundle's model looks like: architecture, sizes and palette.
+//! What a bundle's model looks like: architecture, sizes, palette and profile encoder.
 
 mod caser;
 mod layer;
+mod profile;
 mod sasrec;
 
 use serde::{Deserialize, Serialize};
@@ -9,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::layout;
 use crate::granularity::Granularity;
 use crate::palette::Palette;
+use crate::wire;
 
 pub use caser::CaserShape;
 pub use layer::{Layer, LayerName};
-pub use sasrec::{Activation, LayerKind, SasRecShape};
+pub use profile::{ProfileLayer, ProfileShape};
+pub use sasrec::{Activation, LayerKind, PositionsFrom, SasRecShape};
 
 /// Description of a model, as stored at the head of its bundle (`docs/format.md`, "Bundle" and "Manifest").
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,13 +27,24 @@ pub struct Manifest {
     pub palette: Palette,
     /// What has a range and a bias of its own.
     pub granularity: Granularity,
+    /// Where SASRec counts positions from; [`Right`](PositionsFrom::Right) for other networks.
+    pub positions_from: PositionsFrom,
+    /// The encoder of the user's profile, if the bundle has one.
+    pub profile: Option<ProfileShape>,
 }
 
-/// The manifest as it is on the wire; its granularity is in the bundle's header. Field order is wire order.
+/// What the bundle's header says of the model.
+pub(crate) struct Header {
+    pub(crate) granularity: Granularity,
+    pub(crate) positions_from: PositionsFrom,
+    pub(crate) has_profile: bool,
+}
+
+/// The network as it is on the wire; the profile encoder's sizes follow. Field order is wire order.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub(crate) architecture: Architecture,
-    pub(crate) palette: Palette,
+struct Record {
+    architecture: Architecture,
+    palette: Palette,
 }
 
 /// The networks that a bundle can hold.
@@ -115,6 +129,13 @@ fn check_sizes<const N: usize>(sizes: [(&'static str, u32, u32); N]) -> Result<(
     }
 }
 
+fn check_norm_epsilon(epsilon: f32) -> Result<(), ManifestError> {
+    match epsilon.is_finite() && epsilon > 0.0 {
+        true => Ok(()),
+        false => Err(ManifestError::NormEpsilon(epsilon)),
+    }
+}
+
 impl Manifest {
     /// Item rows.
     pub fn items(&self) -> u32 {
@@ -131,8 +152,27 @@ impl Manifest {
         self.architecture.window()
     }
 
-    pub(crate) fn record(&self) -> Record {
-        Record { architecture: self.architecture, palette: self.palette }
+    /// Encodes what the header does not say at the start of `out`; returns the length. `None` if it does not fit.
+    pub(crate) fn encode(&self, out: &mut [u8]) -> Option<usize> {
+        let record = Record { architecture: self.architecture, palette: self.palette };
+        let network = wire::encode(&record, out)?.len();
+        let profile = match &self.profile {
+            Some(shape) => wire::encode(shape, out.get_mut(network..)?)?.len(),
+            None => 0,
+        };
+        Some(network + profile)
+    }
+
+    /// Decodes what [`encode`](Self::encode) wrote, all of `bytes`; the header says the rest.
+    pub(crate) fn decode(bytes: &[u8], header: Header) -> Option<Self> {
+        let Header { granularity, positions_from, has_profile } = header;
+        let (Record { architecture, palette }, used) = wire::decode(bytes)?;
+        let rest = bytes.get(used..)?;
+        let (profile, used) = match has_profile {
+            true => wire::decode(rest).map(|(shape, used)| (Some(shape), used))?,
+            false => (None, 0),
+        };
+        (used == rest.len()).then_some(Self { architecture, palette, granularity, positions_from, profile })
     }
 
     /// Checks every field against `docs/format.md`, and that the bundle's length fits its 32-bit field.
@@ -146,7 +186,11 @@ impl Manifest {
         if !self.palette.is_valid() {
             return Err(ManifestError::Palette(self.palette.entries()));
         }
-        Ok(())
+        if self.positions_from == PositionsFrom::Left && !matches!(self.architecture, Architecture::SasRec(_))
+        {
+            return Err(ManifestError::Positions);
+        }
+        self.profile.map_or(Ok(()), |profile| profile.validate())
     }
 
     /// Length of the bundle in bytes.
@@ -173,6 +217,11 @@ impl Manifest {
     /// Where a layer stands among the [`layers`](Self::layers); `None` if the model has no such layer.
     pub fn layer_index(&self, name: LayerName) -> Option<usize> {
         self.architecture.layer_index(name)
+    }
+
+    /// A layer of the profile encoder; `None` if there is no encoder.
+    pub fn profile_layer(&self, kind: ProfileLayer) -> Option<Layer> {
+        Some(self.profile?.layer(kind, self.dim()))
     }
 
     /// Channels of all quantised layers: the number of codes in a plan.
@@ -224,6 +273,9 @@ pub enum ManifestError {
     /// The palette is not increasing widths out of 0, 2, 4, 8 with the unused entries (255) last.
     #[error("palette {0:?} is not increasing widths out of 0, 2, 4, 8 followed by 255s")]
     Palette([u8; 4]),
+    /// Positions from the left in a network without positions.
+    #[error("positions from the left in a network without positions")]
+    Positions,
     /// The bundle would be longer than its 32-bit length can say.
     #[error("a bundle of this model takes 4 GiB or more")]
     TooLarge,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layer::{Layer, LayerName};
-use super::{ManifestError, check_sizes};
+use super::{ManifestError, check_norm_epsilon, check_sizes};
 use crate::numerics::{gelu, relu};
 
 /// Sizes of a SASRec model. Field order is wire order.
@@ -46,10 +46,7 @@ impl SasRecShape {
         if !self.dim.is_multiple_of(self.heads.into()) {
             return Err(ManifestError::Heads { dim: self.dim, heads: self.heads });
         }
-        if !(self.norm_epsilon.is_finite() && self.norm_epsilon > 0.0) {
-            return Err(ManifestError::NormEpsilon(self.norm_epsilon));
-        }
-        Ok(())
+        check_norm_epsilon(self.norm_epsilon)
     }
 
     pub(super) fn layer_count(&self) -> usize {
@@ -88,6 +85,28 @@ impl SasRecShape {
 
     pub(super) fn channels(&self) -> usize {
         usize::from(self.blocks) * self.block_channels()
+    }
+}
+
+/// Which end of a history has a fixed position embedding. Stored as one byte, 0 or 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum PositionsFrom {
+    /// The newest item has the last position.
+    #[default]
+    Right,
+    /// The oldest item in the window has the first position.
+    Left,
+}
+
+impl PositionsFrom {
+    pub(crate) const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Right),
+            1 => Some(Self::Left),
+            _ => None,
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 //! The tests of the other crates include this file by its path.
 #![allow(dead_code, unreachable_pub)] // Each test uses its part, at its own visibility.
 
-use chord_plan::bundle::{LayerPart, NormPart, Section};
-use chord_plan::manifest::{Activation, Architecture, CaserShape, SasRecShape};
+use chord_plan::bundle::{LayerPart, Norm, NormPart, Section};
+use chord_plan::manifest::{
+    Activation, Architecture, CaserShape, LayerName, PositionsFrom, ProfileShape, SasRecShape,
+};
 use chord_plan::plan::{self, PlanHeader};
 use chord_plan::{Bundle, BundleWriter, Granularity, Manifest, Palette};
 
@@ -32,11 +34,23 @@ impl Random {
     }
 }
 
-/// A manifest of either network with small random sizes.
+/// A manifest of either network with small random sizes, with a profile encoder or without.
 pub fn manifest(random: &mut Random) -> Manifest {
+    let positions = [PositionsFrom::Right, PositionsFrom::Left][random.below(2)];
+    let profile = [None, Some(small_profile(random))][random.below(2)];
     match random.below(2) {
-        0 => small_sasrec(random),
-        _ => small_caser(random),
+        0 => Manifest { profile, positions_from: positions, ..small_sasrec(random) },
+        _ => Manifest { profile, ..small_caser(random) },
+    }
+}
+
+/// A profile encoder with small random sizes.
+pub fn small_profile(random: &mut Random) -> ProfileShape {
+    ProfileShape {
+        pooled: 1 + random.below(6) as u16,
+        features: 1 + random.below(9) as u16,
+        hidden: 1 + random.below(9) as u16,
+        norm_epsilon: 1e-5,
     }
 }
 
@@ -88,7 +102,13 @@ pub fn caser(shape: CaserShape, palette: [u8; 4]) -> Manifest {
 
 fn per_channel(architecture: Architecture, palette: [u8; 4]) -> Manifest {
     let palette = Palette::new(palette).expect("a palette of the tests is valid");
-    Manifest { architecture, palette, granularity: Granularity::PerChannel }
+    Manifest {
+        architecture,
+        palette,
+        granularity: Granularity::PerChannel,
+        positions_from: PositionsFrom::Right,
+        profile: None,
+    }
 }
 
 /// A bundle with random weights.
@@ -123,7 +143,12 @@ pub fn section_lengths(manifest: &Manifest) -> Vec<(Section, usize)> {
         Section::ItemCodes => items * dim,
         Section::ItemRanges => items,
         Section::Positions => manifest.window() * dim,
+        Section::Norm(Norm::Profile, _) => manifest.profile.expect("a profile encoder").hidden.into(),
         Section::Norm(..) => dim,
+        Section::Layer(LayerName::Profile(kind), part) => {
+            let layer = manifest.profile_layer(kind).expect("a profile encoder");
+            layer.outputs * if part == LayerPart::Codes { layer.inputs } else { 1 }
+        }
         Section::Layer(name, part) => {
             let layer = manifest.layers().find(|layer| layer.name == name).expect("a layer");
             let of_widths = |from: u8| match manifest.granularity {

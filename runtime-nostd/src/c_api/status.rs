@@ -65,11 +65,21 @@ pub enum ChordStatus {
     CandidatesUnknownItem = 51,
     /// The arithmetic overflowed: the model cannot score this history with this plan.
     NotFinite = 52,
+    /// An embedding that came with a request has another number of codes than the model's items.
+    EmbeddingCodes = 53,
+    /// The range of an embedding that came with a request is no number that a bundle may hold.
+    EmbeddingRange = 54,
+    /// The model has no profile encoder.
+    NoProfile = 64,
+    /// A feature or a state of the profile encoder is too large: the interaction was not taken in.
+    ProfileOverflow = 65,
+    /// The user embedding is not finite.
+    EmbeddingNotFinite = 66,
 }
 
 impl ChordStatus {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 32] = [
         Self::Ok,
         Self::NullPointer,
         Self::Misaligned,
@@ -97,6 +107,11 @@ impl ChordStatus {
         Self::HistoryUnknownItem,
         Self::CandidatesUnknownItem,
         Self::NotFinite,
+        Self::EmbeddingCodes,
+        Self::EmbeddingRange,
+        Self::NoProfile,
+        Self::ProfileOverflow,
+        Self::EmbeddingNotFinite,
     ];
 
     /// Its name in the header.
@@ -129,6 +144,11 @@ impl ChordStatus {
             Self::HistoryUnknownItem => c"CHORD_STATUS_HISTORY_UNKNOWN_ITEM",
             Self::CandidatesUnknownItem => c"CHORD_STATUS_CANDIDATES_UNKNOWN_ITEM",
             Self::NotFinite => c"CHORD_STATUS_NOT_FINITE",
+            Self::EmbeddingCodes => c"CHORD_STATUS_EMBEDDING_CODES",
+            Self::EmbeddingRange => c"CHORD_STATUS_EMBEDDING_RANGE",
+            Self::NoProfile => c"CHORD_STATUS_NO_PROFILE",
+            Self::ProfileOverflow => c"CHORD_STATUS_PROFILE_OVERFLOW",
+            Self::EmbeddingNotFinite => c"CHORD_STATUS_EMBEDDING_NOT_FINITE",
         }
     }
 }
@@ -177,6 +197,11 @@ impl From<Error> for ChordStatus {
             Error::UnknownItem { list: List::Candidates, .. } => Self::CandidatesUnknownItem,
             Error::OutputTooSmall { .. } => Self::OutputTooSmall,
             Error::NotFinite { .. } => Self::NotFinite,
+            Error::EmbeddingCodes { .. } => Self::EmbeddingCodes,
+            Error::EmbeddingRange { .. } => Self::EmbeddingRange,
+            Error::NoProfile => Self::NoProfile,
+            Error::ProfileOverflow { .. } => Self::ProfileOverflow,
+            Error::EmbeddingNotFinite { .. } => Self::EmbeddingNotFinite,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The forward passes of docs/numerics.md written down plainly: every token through every block, every filter at every
 //! place, weights looked up one by one.
+#![allow(dead_code)] // Each test uses its part.
 
 mod caser;
+pub(crate) mod profile;
 
 use chord_plan::bundle::{LayerView, Norm};
-use chord_plan::manifest::{Architecture, Layer, LayerKind, LayerName, SasRecShape};
+use chord_plan::manifest::{Architecture, Layer, LayerKind, LayerName, PositionsFrom, SasRecShape};
 use chord_plan::numerics as n;
 use chord_plan::{Bundle, Plan};
 
@@ -33,7 +35,10 @@ fn sasrec(bundle: &Bundle<'_>, plan: &Plan<'_>, shape: &SasRecShape, history: &[
     let positions = usize::from(shape.positions);
     let mut x: Rows = (history.iter().enumerate())
         .map(|(t, &item)| {
-            let position = bundle.position(positions - history.len() + t);
+            let position = bundle.position(match bundle.manifest().positions_from {
+                PositionsFrom::Right => positions - history.len() + t,
+                PositionsFrom::Left => t,
+            });
             item_value(bundle, item).into_iter().zip(position).map(|(x, p)| x + p).collect()
         })
         .collect();

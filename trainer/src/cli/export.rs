@@ -4,7 +4,7 @@ use super::items::Items;
 use crate::atomic_file;
 use crate::data::Dataset;
 use crate::device::{self, DeviceName};
-use crate::freeze::freeze;
+use crate::freeze::freeze_with_profile;
 use crate::interop::{self, Format};
 use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
@@ -64,7 +64,7 @@ pub(super) fn export(run: &Run, data: &Dataset, out: &Path) -> anyhow::Result<()
     let device = device::open(DeviceName::Cpu)?;
     let items = data.items.len() as u32;
     let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
-    let bundle = freeze(&model.backbone, &run.config)?.to_bundle()?;
+    let bundle = freeze_with_profile(&model, &run.config)?.to_bundle()?;
     let names = write_items(data, out)?;
     atomic_file::write(out, &bundle).with_context(|| out.display().to_string())?;
     println!("{}: {} bytes; {}: {items} items", out.display(), bundle.len(), names.display());

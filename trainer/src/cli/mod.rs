@@ -3,6 +3,7 @@
 mod budget;
 mod config;
 mod data;
+mod embed;
 mod evaluate;
 mod export;
 mod import;
@@ -47,6 +48,8 @@ enum Command {
     Import(import::Import),
     /// Write the frozen model as a bundle for devices, or full-precision weights for PyTorch or RecBole
     Export(export::Export),
+    /// Encode one user's interactions with the device's profile encoder on this machine
+    Embed(embed::Embed),
     /// Make one user's plan
     Plan(plan::MakePlan),
     /// Rank candidates with the device runtime on this machine
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Table(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
+        Command::Embed(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Rerank(command) => command.run(),
         Command::Inspect(command) => command.run(),

@@ -4,13 +4,13 @@ use crate::atomic_file;
 use crate::data::Dataset;
 use crate::device::{self, DeviceName};
 use crate::evaluation::trainer_engine::TrainerEngine;
-use crate::freeze::freeze;
+use crate::freeze::freeze_with_profile;
 use crate::frozen::encode_plan;
 use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
 use crate::training::pipeline;
 use anyhow::{Context, ensure};
-use chord_plan::Bundle;
+use chord_plan::{Bundle, UserEmbedding};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -26,6 +26,9 @@ pub(super) struct MakePlan {
     /// Raw item ids, oldest first, separated by commas
     #[arg(long, group = "who", value_delimiter = ',')]
     history: Option<Vec<String>>,
+    /// A user embedding that a device sent (docs/format.md)
+    #[arg(long, group = "who")]
+    embedding: Option<PathBuf>,
     /// Average bits per weight; the run's default if left out
     #[arg(long, allow_negative_numbers = true, value_parser = super::budget::parse)]
     budget: Option<f32>,
@@ -42,18 +45,22 @@ impl MakePlan {
         let run = Run::open(&self.run)?;
         crate::logging::init(None)?;
         let data = load_data(&run.config)?;
-        let history = match (&self.user, &self.history) {
-            (Some(user), _) => {
+        let who = match (&self.user, &self.history, &self.embedding) {
+            (Some(user), ..) => {
                 let row = data
                     .user_row(user)
                     .with_context(|| format!("--user: {user:?} is not in {}", data.name))?;
-                data.sequences.user(row).to_vec()
+                Who::History(data.sequences.user(row).to_vec())
             }
-            (None, Some(ids)) => history_rows(&data, ids)?,
-            (None, None) => unreachable!("clap asks for one of them"),
+            (None, Some(ids), _) => Who::History(history_rows(&data, ids)?),
+            (None, None, Some(path)) => {
+                let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+                Who::Embedding { bytes, path: path.clone() }
+            }
+            (None, None, None) => unreachable!("clap asks for one of them"),
         };
         let budget = self.budget.unwrap_or(run.config.budget.default);
-        let (bytes, bits) = plan(&run, &data, &history, budget, self.sequence)?;
+        let (bytes, bits) = plan(&run, &data, &who, budget, self.sequence)?;
         atomic_file::write(&self.out, &bytes).with_context(|| self.out.display().to_string())?;
         println!("{}: {} bytes, {bits:.3} bits on average", self.out.display(), bytes.len());
         Ok(())
@@ -68,11 +75,19 @@ fn history_rows(data: &Dataset, ids: &[String]) -> anyhow::Result<Vec<u32>> {
     ids.iter().map(row).collect()
 }
 
-/// The plan for a history and its average bits.
+/// What a plan follows from.
+pub(super) enum Who {
+    /// Item rows, oldest first.
+    History(Vec<u32>),
+    /// A device's message, and where it is from.
+    Embedding { bytes: Vec<u8>, path: PathBuf },
+}
+
+/// A plan and its average bits.
 pub(super) fn plan(
     run: &Run,
     data: &Dataset,
-    history: &[u32],
+    who: &Who,
     budget: f32,
     sequence: u32,
 ) -> anyhow::Result<(Vec<u8>, f64)> {
@@ -80,9 +95,17 @@ pub(super) fn plan(
     let device = device::open(DeviceName::Cpu)?;
     let model = pipeline::load(config, data.items.len() as u32, &device, &run.folder, Precision::Personal)?;
     let engine = TrainerEngine::new(&model, config, Precision::Personal, budget);
-    let codes = engine.plans(&[history])?.remove(0).codes;
-    let bundle = freeze(&model.backbone, config)?.to_bundle()?;
-    let id = Bundle::parse(&bundle)?.model();
+    let bundle = freeze_with_profile(&model, config)?.to_bundle()?;
+    let bundle = Bundle::parse(&bundle)?;
+    let mut plans = match who {
+        Who::History(history) => engine.plans(&[history])?,
+        Who::Embedding { bytes, path } => {
+            let sent = UserEmbedding::parse(bytes).with_context(|| path.display().to_string())?;
+            sent.check_against(&bundle).with_context(|| path.display().to_string())?;
+            engine.plans_of(&[sent.numbers().collect()])?
+        }
+    };
+    let codes = plans.remove(0).codes;
     let bits = engine.allocator().average_bits(&codes);
-    Ok((encode_plan(&codes, id, sequence, budget)?, bits))
+    Ok((encode_plan(&codes, bundle.model(), sequence, budget)?, bits))
 }

@@ -70,7 +70,7 @@ impl Quickstart {
         let rows = |rows: &[u32]| rows.iter().map(|row| format!("{row}\n")).collect::<String>();
         let model = run.folder.join("device/model.chord");
         export(&run, &data, &model)?;
-        let (plan, bits) = plan::plan(&run, &data, history, budget, 0)?;
+        let (plan, bits) = plan::plan(&run, &data, &plan::Who::History(history.to_vec()), budget, 0)?;
         save("device/user.plan", &plan)?;
         save("device/history.txt", rows(history).as_bytes())?;
         save("device/candidates.txt", rows(&unseen).as_bytes())?;

@@ -177,7 +177,7 @@ impl From<ActivationName> for Activation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileConfig {
-    /// Items the GRU sees.
+    /// Items the GRU sees; 0 is all.
     pub recent: usize,
     /// Items in the pooled sum.
     pub pooled: usize,

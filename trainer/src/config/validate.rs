@@ -39,7 +39,6 @@ impl Config {
         check(share(m.dropout), "model.dropout", m.dropout, "must lie in 0..1")?;
         let p = &self.profile;
         for (key, value) in [
-            ("profile.recent", p.recent),
             ("profile.pooled", p.pooled),
             ("profile.features", p.features),
             ("profile.hidden", p.hidden),

@@ -119,8 +119,10 @@ impl Cost<'_> {
     pub fn planning_macs(&self) -> u64 {
         let (p, h) = (&self.config.profile, &self.config.hypernetwork);
         let dim = usize::from(self.config.model.dim);
+        // A GRU over everything is kept up to date, one step at a time.
+        let recent = p.recent.max(1);
         let profile = p.pooled * dim * p.features
-            + p.recent * 3 * p.hidden * (p.features + p.hidden)
+            + recent * 3 * p.hidden * (p.features + p.hidden)
             + p.features * p.hidden;
         let channels = self.channels.total();
         let element = if h.element { channels * h.rank * (p.hidden + 1) } else { 0 };

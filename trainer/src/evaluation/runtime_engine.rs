@@ -4,14 +4,15 @@ use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, Outcome, outcome};
 use crate::config::Config;
 use crate::data::Case;
-use crate::freeze::{freeze, palette};
+use crate::freeze::{freeze, freeze_with_profile, palette};
 use crate::frozen::encode_plan;
 use crate::model::chord::{Chord, Precision};
 use crate::tensor::Backend;
-use chord_plan::{Bundle, Plan};
-use chord_runtime::{Engine, Options, Requirements};
+use chord_plan::{Bundle, Plan, UserEmbedding};
+use chord_runtime::{Engine, Options, Profile, ProfileRequirements, Requirements};
 
-/// Ranks every case's target through chord-runtime. Personal precision applies each user's own plan first.
+/// Ranks every case's target through chord-runtime. Personal precision applies each user's own plan first, which is
+/// made from the embedding that their device sends.
 ///
 /// # Errors
 /// If the model cannot be frozen, a plan cannot be made, or the runtime refuses an input.
@@ -22,7 +23,10 @@ pub fn evaluate(
     budget: f32,
     cases: &[Case],
 ) -> Result<Vec<Outcome>, EvaluationError> {
-    let frozen = freeze(&model.backbone, config)?;
+    let frozen = match precision {
+        Precision::Personal => freeze_with_profile(model, config)?,
+        _ => freeze(&model.backbone, config)?,
+    };
     let bytes = frozen.to_bundle()?;
     let refused = |user: usize, error: &dyn std::fmt::Display| EvaluationError::Runtime {
         user,
@@ -41,8 +45,10 @@ pub fn evaluate(
     let channels = bundle.manifest().channels();
     let plans = match precision {
         Precision::Personal => {
-            let histories: Vec<&[u32]> = cases.iter().map(|c| c.history).collect();
-            engine.plans(&histories)?.into_iter().map(|p| p.codes).collect()
+            let embed =
+                |case: &Case| embedding(bundle, case.history).map_err(|message| refused(case.user, &message));
+            let embeddings = cases.iter().map(embed).collect::<Result<Vec<_>, _>>()?;
+            engine.plans_of(&embeddings)?.into_iter().map(|p| p.codes).collect()
         }
         Precision::Static | Precision::Fisher => vec![engine.shared_plan()?.codes; cases.len()],
         Precision::Uniform(bits) => {
@@ -71,4 +77,16 @@ pub fn evaluate(
         outcomes.push(outcome(case.user, scored, case.target)?);
     }
     Ok(outcomes)
+}
+
+/// The user embedding as it arrives from a device that saw this history.
+fn embedding(bundle: Bundle<'_>, history: &[u32]) -> Result<Vec<f32>, String> {
+    let requirements = ProfileRequirements::of(&bundle).ok_or(chord_runtime::Error::NoProfile);
+    let requirements = requirements.map_err(|e| e.to_string())?;
+    let mut arena = vec![0; requirements.arena_bytes];
+    let mut profile = Profile::new(bundle, &mut arena).map_err(|e| e.to_string())?;
+    history.iter().try_for_each(|&item| profile.append(item)).map_err(|e| e.to_string())?;
+    let mut message = vec![0; requirements.embedding_bytes];
+    let message = profile.message(&mut message).map_err(|e| e.to_string())?;
+    Ok(UserEmbedding::parse(message).map_err(|e| e.to_string())?.numbers().collect())
 }

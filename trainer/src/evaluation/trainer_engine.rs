@@ -90,11 +90,23 @@ impl<'a> TrainerEngine<'a> {
     pub fn log_scores(&self, histories: &[&[u32]]) -> Vec<Vec<f32>> {
         let device = self.items.device();
         let p = &self.config.profile;
-        let mut rows = Vec::with_capacity(histories.len());
-        for batch in histories.chunks(BATCH) {
+        self.batched_scores(histories, |batch| {
             let histories = Histories::new(batch, p.recent, p.pooled, &device);
-            let users = self.model.user_embeddings(&histories, &mut Dropout::off(), 0.0);
-            let scores = self.model.log_scores(Some(users));
+            self.model.user_embeddings(&histories, &mut Dropout::off(), 0.0)
+        })
+    }
+
+    /// Log-scores of all channels for users with these embeddings, of the profile encoder's size.
+    pub fn log_scores_of(&self, embeddings: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let device = self.items.device();
+        let hidden = self.config.profile.hidden;
+        self.batched_scores(embeddings, |batch| floats(batch.concat(), [batch.len(), hidden], &device))
+    }
+
+    fn batched_scores<T>(&self, users: &[T], embed: impl Fn(&[T]) -> Tensor<2>) -> Vec<Vec<f32>> {
+        let mut rows = Vec::with_capacity(users.len());
+        for batch in users.chunks(BATCH) {
+            let scores = self.model.log_scores(Some(embed(batch)));
             let channels = scores.dims()[1];
             rows.extend(to_host(scores).chunks(channels).map(<[f32]>::to_vec));
         }
@@ -115,6 +127,14 @@ impl<'a> TrainerEngine<'a> {
     /// As [`TrainerEngine::allocate`].
     pub fn plans(&self, histories: &[&[u32]]) -> Result<Vec<Allocation>, EvaluationError> {
         self.log_scores(histories).iter().map(|scores| self.allocate(scores)).collect()
+    }
+
+    /// The plans of users with these embeddings, as devices send them.
+    ///
+    /// # Errors
+    /// As [`TrainerEngine::allocate`].
+    pub fn plans_of(&self, embeddings: &[Vec<f32>]) -> Result<Vec<Allocation>, EvaluationError> {
+        self.log_scores_of(embeddings).iter().map(|scores| self.allocate(scores)).collect()
     }
 
     /// The plan of static mixed precision.

@@ -99,6 +99,9 @@ impl FrozenModel {
             writer.codes(section(LayerPart::Codes), &codes)?;
             writer.floats(section(LayerPart::Biases), &layer.biases)?;
         }
+        if let Some(profile) = &self.profile {
+            profile.write(&mut writer)?;
+        }
         writer.finish()?;
         Ok(bytes)
     }
@@ -118,7 +121,7 @@ fn check_master_ranges(place: &Layer, ranges: &[f32]) -> Result<(), FrozenError>
 
 /// Master codes of rows of weights, each with its range. As many codes as weights, so that the writer sees and names
 /// a wrong number.
-fn codes(section: Section, weights: &[f32], ranges: &[f32]) -> Result<Vec<i8>, FrozenError> {
+pub(super) fn codes(section: Section, weights: &[f32], ranges: &[f32]) -> Result<Vec<i8>, FrozenError> {
     if let Some(index) = weights.iter().position(|w| !w.is_finite()) {
         return Err(FrozenError::Weight { section, index, weight: weights[index] });
     }
@@ -127,7 +130,11 @@ fn codes(section: Section, weights: &[f32], ranges: &[f32]) -> Result<Vec<i8>, F
     Ok(weights.chunks(inputs.max(1)).zip(ranges).flat_map(row).collect())
 }
 
-fn write_norm(writer: &mut BundleWriter, norm: bundle::Norm, from: &Norm) -> Result<(), WriteError> {
+pub(super) fn write_norm(
+    writer: &mut BundleWriter,
+    norm: bundle::Norm,
+    from: &Norm,
+) -> Result<(), WriteError> {
     writer.floats(Section::Norm(norm, NormPart::Gamma), &from.gamma)?;
     writer.floats(Section::Norm(norm, NormPart::Beta), &from.beta)
 }

@@ -1,9 +1,11 @@
 //! A model small enough to reason about, for the tests of what reads frozen models.
 
 use chord_plan::Palette;
-use chord_plan::manifest::{Activation, CaserShape, SasRecShape};
+use chord_plan::manifest::{Activation, CaserShape, PositionsFrom, ProfileShape, SasRecShape};
 
-use super::{FrozenBlock, FrozenCaser, FrozenLayer, FrozenModel, FrozenNetwork, FrozenSasRec, Norm};
+use super::{
+    FrozenBlock, FrozenCaser, FrozenLayer, FrozenModel, FrozenNetwork, FrozenProfile, FrozenSasRec, Norm,
+};
 
 /// 3 items, window 5, dim 4, inner 6, one block of two heads: 26 channels, 112 weights.
 pub(crate) fn small() -> FrozenModel {
@@ -20,7 +22,13 @@ pub(crate) fn small() -> FrozenModel {
     let norm = || Norm { gamma: vec![1.0, 0.5, 1.5, 1.0], beta: vec![0.0, 0.1, -0.1, 0.2] };
     let layers = [layer(4, 4), layer(4, 4), layer(4, 4), layer(4, 4), layer(6, 4), layer(4, 6)];
     let blocks = vec![FrozenBlock { norm1: norm(), norm2: norm(), layers }];
-    let network = FrozenSasRec { shape, positions: wave(20), blocks, final_norm: norm() };
+    let network = FrozenSasRec {
+        shape,
+        positions_from: PositionsFrom::Right,
+        positions: wave(20),
+        blocks,
+        final_norm: norm(),
+    };
     model(FrozenNetwork::SasRec(network))
 }
 
@@ -33,7 +41,13 @@ pub(crate) fn small_caser() -> FrozenModel {
 
 /// 3 items of dim 4.
 fn model(network: FrozenNetwork) -> FrozenModel {
-    FrozenModel { palette: Palette::DEFAULT, item_weights: wave(12), item_ranges: vec![1.0; 3], network }
+    FrozenModel {
+        palette: Palette::DEFAULT,
+        item_weights: wave(12),
+        item_ranges: vec![1.0; 3],
+        network,
+        profile: None,
+    }
 }
 
 /// The parts of a SASRec model.
@@ -62,6 +76,14 @@ pub(crate) fn small_per_width() -> FrozenModel {
         layer.biases = wave(4 * outputs);
     }
     model
+}
+
+/// [`small`] with a profile encoder of 3 features and 2 numbers that pools 4 items.
+pub(crate) fn small_with_profile() -> FrozenModel {
+    let shape = ProfileShape { pooled: 4, features: 3, hidden: 2, norm_epsilon: 1e-5 };
+    let layers = [layer(3, 4), layer(6, 3), layer(6, 2), layer(2, 3)];
+    let norm = Norm { gamma: vec![1.0, 0.5], beta: vec![0.0, 0.25] };
+    FrozenModel { profile: Some(FrozenProfile { shape, layers, norm }), ..small() }
 }
 
 /// Numbers without a pattern that quantisation could share.

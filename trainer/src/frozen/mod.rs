@@ -1,19 +1,21 @@
-//! The frozen backbone in plain numbers: what is written to a bundle, and what the simulation computes with.
+//! The frozen model in plain numbers: what is written to a bundle, and what the simulation computes with.
 
 mod bundle;
 #[cfg(test)]
 pub(crate) mod examples;
 mod item_table;
 mod plan;
+mod profile;
 
 pub use bundle::FrozenError;
 pub use item_table::{quantised_item_table, range_of_row};
 pub use plan::encode_plan;
+pub use profile::FrozenProfile;
 
-use chord_plan::manifest::{Architecture, CaserShape, SasRecShape};
+use chord_plan::manifest::{Architecture, CaserShape, PositionsFrom, SasRecShape};
 use chord_plan::{Granularity, Manifest, Palette};
 
-/// A backbone. All matrices are row-major.
+/// A backbone, and perhaps a profile encoder. All matrices are row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrozenModel {
     /// Bits of plan codes.
@@ -24,6 +26,8 @@ pub struct FrozenModel {
     pub item_ranges: Vec<f32>,
     /// What reads the item embeddings.
     pub network: FrozenNetwork,
+    /// What makes the user embedding, if the device does.
+    pub profile: Option<FrozenProfile>,
 }
 
 /// A backbone without its item embeddings.
@@ -40,6 +44,8 @@ pub enum FrozenNetwork {
 pub struct FrozenSasRec {
     /// Sizes.
     pub shape: SasRecShape,
+    /// Which end of a history has a fixed position.
+    pub positions_from: PositionsFrom,
     /// Position embeddings, [positions, dim].
     pub positions: Vec<f32>,
     /// Transformer blocks.
@@ -101,11 +107,17 @@ pub struct Norm {
 impl FrozenModel {
     /// The bundle's manifest.
     pub fn manifest(&self) -> Manifest {
-        let architecture = match &self.network {
-            FrozenNetwork::SasRec(network) => Architecture::SasRec(network.shape),
-            FrozenNetwork::Caser(network) => Architecture::Caser(network.shape),
+        let (architecture, positions_from) = match &self.network {
+            FrozenNetwork::SasRec(network) => (Architecture::SasRec(network.shape), network.positions_from),
+            FrozenNetwork::Caser(network) => (Architecture::Caser(network.shape), PositionsFrom::Right),
         };
-        Manifest { architecture, palette: self.palette, granularity: self.granularity() }
+        Manifest {
+            architecture,
+            palette: self.palette,
+            granularity: self.granularity(),
+            positions_from,
+            profile: self.profile.as_ref().map(|profile| profile.shape),
+        }
     }
 
     /// The quantised layers in plan order.

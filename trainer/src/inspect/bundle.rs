@@ -1,8 +1,8 @@
 use std::fmt::Write;
 
-use chord_plan::manifest::{Activation, Architecture};
+use chord_plan::manifest::{Activation, Architecture, Layer, PositionsFrom, ProfileLayer, ProfileShape};
 use chord_plan::numerics::MASTER_BITS;
-use chord_plan::{Bundle, Granularity};
+use chord_plan::{Bundle, Granularity, Manifest};
 
 /// Describes a bundle; `bytes` is all of it.
 pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
@@ -13,7 +13,7 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
     line(format!("CHORD bundle, format version {}, {} bytes", chord_plan::bundle::VERSION, bytes.len()));
     line(format!("fingerprint       {}", bundle.fingerprint()));
     line(format!("model             {}", bundle.model()));
-    let (architecture, shape) = network(&manifest.architecture);
+    let (architecture, shape) = network(manifest);
     line(format!("architecture      {architecture}"));
     line(format!("shape             {} items, {shape}", manifest.items()));
     let widths = manifest.palette.widths();
@@ -32,6 +32,12 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
         (manifest.channels(), manifest.layer_count(), manifest.quantised_weights());
     line(format!("channels          {channels} in {layers} layers, {weights} weights"));
 
+    if let Some(ProfileShape { pooled, features, hidden, .. }) = manifest.profile {
+        line(format!(
+            "profile encoder   {features} features, {pooled} pooled items, user embedding of {hidden}"
+        ));
+    }
+
     line("\nbytes".to_owned());
     let (items, dim) = (manifest.items() as usize, manifest.dim());
     let manifest_len = usize::from(u16::from_le_bytes([bytes[6], bytes[7]]));
@@ -39,6 +45,10 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
         Architecture::SasRec(shape) => [shape.positions.into(), 4 * usize::from(shape.blocks) + 2],
         Architecture::Caser(_) => [0; 2],
     };
+    let of_profile = |layer: Layer| layer.outputs * (layer.inputs + 2 * 4);
+    let layers_of_profile = ProfileLayer::ALL.into_iter().filter_map(|kind| manifest.profile_layer(kind));
+    let hidden = manifest.profile.map_or(0, |profile| profile.hidden.into());
+    let profile = layers_of_profile.map(of_profile).sum::<usize>() + 2 * 4 * hidden;
     let parts = [
         ("header", 48 + manifest_len),
         ("item codes", items * dim),
@@ -48,6 +58,7 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
         ("layer codes", weights as usize),
         ("layer ranges", 4 * channels * manifest.ranges_per_channel()),
         ("layer biases", 4 * channels * manifest.biases_per_channel()),
+        ("profile encoder", profile),
     ];
     let gaps = bytes.len() - parts.iter().map(|(_, len)| len).sum::<usize>();
     for (name, len) in parts.into_iter().chain([("gaps", gaps), ("total", bytes.len())]) {
@@ -77,7 +88,8 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
 }
 
 /// Name and sizes of a network.
-fn network(architecture: &Architecture) -> (String, String) {
+fn network(manifest: &Manifest) -> (String, String) {
+    let Manifest { architecture, positions_from, .. } = manifest;
     let many = |count: u16, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     match architecture {
         Architecture::SasRec(shape) => {
@@ -86,8 +98,9 @@ fn network(architecture: &Architecture) -> (String, String) {
                 Activation::Gelu => "GELU",
             };
             let sizes = format!(
-                "{} positions, dim {}, inner {}, {}, {}",
+                "{} positions{}, dim {}, inner {}, {}, {}",
                 shape.positions,
+                if *positions_from == PositionsFrom::Left { " from the left" } else { "" },
                 shape.dim,
                 shape.inner,
                 many(shape.blocks.into(), "block"),

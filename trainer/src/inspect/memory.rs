@@ -1,7 +1,7 @@
 //! What a model takes on a device.
 
 use chord_plan::Bundle;
-use chord_runtime::{Core, Options, Requirements};
+use chord_runtime::{Core, Options, ProfileRequirements, Requirements};
 
 use super::InspectError;
 
@@ -19,14 +19,17 @@ pub fn describe_memory(bytes: &[u8], core: Core) -> Result<String, InspectError>
         ("RAM, plan", plan_bytes),
         ("stack, measured", core.stack_bytes()),
     ];
+    let profile = ProfileRequirements::of(&bundle)
+        .map(|profile| [("RAM, profile", profile.arena_bytes), ("RAM, embedding", profile.embedding_bytes)]);
+    let rows = rows.into_iter().chain(profile.into_iter().flatten());
     let rows = rows.map(|(name, bytes)| format!("{name:<20}{bytes:>10}\n"));
-    Ok(format!("bytes on {}\n{}", core.name(), rows.concat()))
+    Ok(format!("bytes on {}\n{}", core.name(), rows.collect::<String>()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frozen::examples::small;
+    use crate::frozen::examples::{small, small_with_profile};
 
     #[test]
     fn tells_the_requirements() {
@@ -35,6 +38,11 @@ mod tests {
         let text = describe_memory(&bundle, Core::CortexM4).unwrap();
         assert!(text.starts_with("bytes on cortex-m4\nflash, model "), "{text}");
         assert!(text.contains(&format!(" {arena}\n")), "{text}");
+        assert!(!text.contains("profile"), "{text}");
+        let bundle = small_with_profile().to_bundle().unwrap();
+        let profile = ProfileRequirements::of(&Bundle::parse(&bundle).unwrap()).unwrap();
+        let text = describe_memory(&bundle, Core::CortexM4).unwrap();
+        assert!(text.contains(&format!("{:<20}{:>10}\n", "RAM, profile", profile.arena_bytes)), "{text}");
         assert!(describe_memory(b"CP", Core::CortexM4).is_err());
     }
 }

@@ -11,6 +11,12 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::Backend as BurnBackend;
 use burn::tensor::activation::{sigmoid, tanh};
 
+/// Embeddings start at a standard deviation of .02 and stay small: brings them near 1 for the GRU.
+pub const EMBEDDING_SCALE: f32 = 8.0;
+
+/// Added to the variance in the layer norm.
+pub const NORM_EPSILON: f32 = 1e-5;
+
 /// GRU and pooled branch.
 #[derive(Module, Debug)]
 pub struct Profile<B: BurnBackend> {
@@ -36,30 +42,35 @@ pub struct Histories {
     weight: Tensor<2>,
     /// Trailing steps the GRU runs over.
     recent: usize,
+    /// Trailing steps in the pooled sum.
+    pooled: usize,
 }
 
 impl Histories {
-    /// The newest `pooled` items of each history; the GRU sees the newest `recent` of them.
+    /// The sum is over the newest `pooled` items of each history; the GRU sees the newest `recent`, or all if that is 0.
     pub fn new(rows: &[&[u32]], recent: usize, pooled: usize, device: &Device) -> Self {
         let tail = |r: &&[u32], n: usize| r.len().min(n);
         let batch = rows.len();
-        let steps = rows.iter().map(|r| tail(r, pooled)).max().unwrap_or(0).max(1);
+        let recent = if recent == 0 { usize::MAX } else { recent };
+        let seen = recent.max(pooled);
+        let steps = rows.iter().map(|r| tail(r, seen)).max().unwrap_or(0).max(1);
         let mut items = vec![0i32; batch * steps];
         let mut real = vec![0.0f32; batch * steps];
         let mut weight = vec![1.0f32; batch];
         for (b, row) in rows.iter().enumerate() {
-            let n = tail(row, pooled);
+            let n = tail(row, seen);
             for (i, &item) in row[row.len() - n..].iter().enumerate() {
                 items[b * steps + steps - n + i] = item as i32;
                 real[b * steps + steps - n + i] = 1.0;
             }
-            weight[b] = (n.max(1) as f32).sqrt().recip();
+            weight[b] = (tail(row, pooled).max(1) as f32).sqrt().recip();
         }
         Self {
             items: integers(items, [batch * steps], device),
             real: floats(real, [batch, steps, 1], device),
             weight: floats(weight, [batch, 1], device),
             recent: recent.min(steps),
+            pooled: pooled.min(steps),
         }
     }
 }
@@ -72,7 +83,7 @@ impl Profile<Backend> {
             gates_input: LinearConfig::new(features, 3 * hidden).init(device),
             gates_state: LinearConfig::new(hidden, 3 * hidden).init(device),
             pooled: LinearConfig::new(features, hidden).init(device),
-            norm: LayerNormConfig::new(hidden).init(device),
+            norm: LayerNormConfig::new(hidden).with_epsilon(NORM_EPSILON.into()).init(device),
         }
     }
 
@@ -87,12 +98,12 @@ impl Profile<Backend> {
     ) -> Tensor<2> {
         let [batch, steps, _] = histories.real.dims();
         let dim = items.dims()[1];
-        // Embeddings start at a standard deviation of .02 and stay small: bring them near 1 for the GRU.
-        let embedded = items.detach().select(0, histories.items.clone()) * 8.0;
+        let embedded = items.detach().select(0, histories.items.clone()) * EMBEDDING_SCALE;
         let features = dropout.apply(self.input.forward(embedded.reshape([batch, steps, dim])), rate);
         let features = features * histories.real.clone();
         let width = features.dims()[2];
-        let sum = features.clone().sum_dim(1).reshape([batch, width]) * histories.weight.clone();
+        let newest = features.clone().slice([0..batch, steps - histories.pooled..steps]);
+        let sum = newest.sum_dim(1).reshape([batch, width]) * histories.weight.clone();
         let recent = features.slice([0..batch, steps - histories.recent..steps]);
         let real = histories.real.clone().slice([0..batch, steps - histories.recent..steps]);
         let state = self.recur(recent, real);
@@ -122,5 +133,39 @@ impl Profile<Backend> {
             state = next * real.clone().slice([0..batch, t..t + 1]).reshape([batch, 1]);
         }
         state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::initialisation::seeded;
+    use crate::tensor::to_host;
+    use burn::tensor::Distribution;
+
+    fn embeddings(rows: &[&[u32]], recent: usize, pooled: usize) -> Vec<Vec<f32>> {
+        let device = Device::Flex(Default::default());
+        let (profile, items) = seeded(1, &device, || {
+            let items = Tensor::<2>::random([20, 8], Distribution::Normal(0.0, 0.1), &device);
+            (Profile::new(8, 4, 6, &device), items)
+        });
+        let histories = Histories::new(rows, recent, pooled, &device);
+        let embeddings = profile.forward(items, &histories, &mut Dropout::off(), 0.0);
+        to_host(embeddings).chunks(6).map(<[f32]>::to_vec).collect()
+    }
+
+    fn close(a: &[f32], b: &[f32]) -> bool {
+        a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+    }
+
+    /// 0 recent items are all: also those before the sum begins, and beside longer histories.
+    #[test]
+    fn the_gru_sees_what_it_is_told_to() {
+        let (long, short): (&[u32], &[u32]) = (&[1, 2, 3, 4, 5, 6, 7, 8], &[9, 8, 7]);
+        let all = embeddings(&[long, short], 0, 2);
+        assert!(close(&all[0], &embeddings(&[long], 8, 2)[0]));
+        assert!(close(&all[1], &embeddings(&[short], 3, 2)[0]));
+        assert!(!close(&all[0], &embeddings(&[long], 2, 2)[0]));
+        assert!(!close(&all[0], &embeddings(&[long], 0, 3)[0]), "the third last item is not in the sum");
     }
 }

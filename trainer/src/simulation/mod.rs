@@ -1,9 +1,10 @@
-//! What a device computes (docs/numerics.md, sections 8 and 10), in plain view. It starts from the frozen model's f32
+//! What a device computes (docs/numerics.md, sections 8, 10 and 11), in plain view. It starts from the frozen model's f32
 //! weights and shares no code with the runtime but the scalar arithmetic of `chord_plan::numerics`; that both agree bit
 //! for bit is tested.
 
 mod caser;
 mod layer;
+mod profile;
 mod sasrec;
 
 use chord_plan::Manifest;
@@ -22,6 +23,7 @@ pub struct Simulation {
     network: FrozenNetwork,
     /// In plan order.
     layers: Vec<Layer>,
+    profile: Option<profile::Profile>,
 }
 
 /// Why there are no logits.
@@ -60,6 +62,18 @@ pub enum SimulationError {
         /// The item.
         item: u32,
     },
+    /// The model has no profile encoder.
+    #[error("the model has no profile encoder")]
+    NoProfile,
+    /// An item cannot be added to the profile (docs/numerics.md, section 11).
+    #[error("item {item} takes the features or the state of the profile out of range")]
+    ProfileOverflow {
+        /// The item.
+        item: u32,
+    },
+    /// The arithmetic overflowed in the user embedding.
+    #[error("the user embedding is not finite")]
+    EmbeddingNotFinite,
 }
 
 impl Simulation {
@@ -78,6 +92,7 @@ impl Simulation {
             items: Matrix::new(&model.item_weights, &model.item_ranges, &model.item_ranges, MASTER_BITS),
             layers: layers.collect(),
             network: model.network.clone(),
+            profile: model.profile.as_ref().map(profile::Profile::new),
         })
     }
 
@@ -116,6 +131,16 @@ impl Simulation {
         candidates.iter().map(score).collect()
     }
 
+    /// The user embedding of a history of item rows, oldest first and from its start; it may be empty.
+    ///
+    /// # Errors
+    /// The model has no profile encoder, an item does not exist or the arithmetic overflows.
+    pub fn embedding(&self, history: &[u32]) -> Result<Vec<f32>, SimulationError> {
+        let profile = self.profile.as_ref().ok_or(SimulationError::NoProfile)?;
+        self.check_items(history)?;
+        profile.embedding(history.iter().map(|&item| (item, self.embed(&[item]))))
+    }
+
     fn check(&self, codes: &[u8], history: &[u32], candidates: &[u32]) -> Result<(), SimulationError> {
         let expected = self.manifest.channels();
         if codes.len() != expected {
@@ -127,8 +152,13 @@ impl Simulation {
         if history.is_empty() {
             return Err(SimulationError::EmptyHistory);
         }
+        self.check_items(history)?;
+        self.check_items(candidates)
+    }
+
+    fn check_items(&self, list: &[u32]) -> Result<(), SimulationError> {
         let items = self.manifest.items();
-        match history.iter().chain(candidates).find(|&&item| item >= items) {
+        match list.iter().find(|&&item| item >= items) {
             Some(&item) => Err(SimulationError::Item { item, items }),
             None => Ok(()),
         }
@@ -148,7 +178,7 @@ impl Simulation {
 mod tests {
     use super::*;
     use crate::frozen::Norm;
-    use crate::frozen::examples::{sasrec, small, small_caser};
+    use crate::frozen::examples::{sasrec, small, small_caser, small_with_profile};
 
     const CHANNELS: usize = 26;
 
@@ -181,6 +211,26 @@ mod tests {
         assert_eq!(logits(&[0, 0, 2, 1, 0, 2, 1]), logits(&[2, 1, 0, 2, 1]));
         assert_ne!(logits(&[0, 2, 1, 0, 2]), logits(&[2, 1, 0, 2]), "the fifth last item counts");
         assert_ne!(logits(&[0, 1]), logits(&[1, 0]), "positions count");
+    }
+
+    #[test]
+    fn a_profile_forgets_slowly_in_its_state_and_at_once_in_its_sum() {
+        let mut model = small_with_profile();
+        let embedding = |model: &FrozenModel, history: &[u32]| {
+            Simulation::new(model).unwrap().embedding(history).unwrap()
+        };
+        assert_ne!(embedding(&model, &[0, 1, 2, 0, 1]), embedding(&model, &[2, 1, 2, 0, 1]));
+        assert_eq!(embedding(&model, &[]).len(), 2);
+        // Without gates the state stays what it was, 0: four items are left.
+        for layer in &mut model.profile.as_mut().unwrap().layers[1..3] {
+            layer.weights.fill(-1e-9);
+            layer.biases.fill(0.0);
+            layer.ranges.fill(1e-9);
+        }
+        assert_eq!(embedding(&model, &[0, 1, 2, 0, 1]), embedding(&model, &[2, 1, 2, 0, 1]));
+        assert_ne!(embedding(&model, &[1, 2, 0, 1]), embedding(&model, &[2, 2, 0, 1]));
+        let without = Simulation::new(&small()).unwrap().embedding(&[0]);
+        assert_eq!(without, Err(SimulationError::NoProfile));
     }
 
     #[test]

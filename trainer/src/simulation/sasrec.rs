@@ -1,5 +1,6 @@
 //! Section 8, pre-norm SASRec: every token through every block, whole matrices at a time.
 
+use chord_plan::manifest::PositionsFrom;
 use chord_plan::numerics::{dot, layer_norm, score_scale, sum};
 
 use super::layer::Layer;
@@ -9,8 +10,10 @@ use crate::frozen::{FrozenSasRec, Norm};
 pub(super) fn hidden(network: &FrozenSasRec, layers: &[Layer], codes: &[u8], embedded: Vec<f32>) -> Vec<f32> {
     let (dim, epsilon) = (usize::from(network.shape.dim), network.shape.norm_epsilon);
     let mut x = embedded;
-    // The newest token has the last position.
-    let first = network.positions.len() - x.len();
+    let first = match network.positions_from {
+        PositionsFrom::Right => network.positions.len() - x.len(),
+        PositionsFrom::Left => 0,
+    };
     add(&mut x, &network.positions[first..]);
     for (block, layers) in network.blocks.iter().zip(layers.chunks_exact(6)) {
         let [query, key, value, output, expand, contract] = layers else {

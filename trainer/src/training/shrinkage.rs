@@ -5,7 +5,6 @@ use crate::data::{Case, Split};
 use crate::evaluation::Report;
 use crate::evaluation::controls::mean_scores;
 use crate::evaluation::fine_tuning::sample;
-use crate::evaluation::temperature;
 use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::hypernetwork::Shrinkage;
 use crate::model::chord::Chord;
@@ -14,7 +13,7 @@ use tracing::info;
 
 /// `model` with its personal scores centred on validation users' histories, if the stage trains them so.
 pub(super) fn centred(stage: &Stage, model: Chord<Backend>) -> Chord<Backend> {
-    let cases = validation(stage, &model);
+    let cases = validation(stage);
     if !stage.config.train.personal.centred || cases.is_empty() {
         return model;
     }
@@ -30,7 +29,7 @@ pub(super) fn centred(stage: &Stage, model: Chord<Backend>) -> Chord<Backend> {
 pub(super) fn fit(stage: &Stage, model: Chord<Backend>) -> Result<Chord<Backend>, TrainingError> {
     let config = stage.config;
     let strengths = &config.train.personal.strengths;
-    let cases = validation(stage, &model);
+    let cases = validation(stage);
     if cases.is_empty() || strengths[..] == [1.0] {
         return Ok(centred(stage, model));
     }
@@ -58,10 +57,9 @@ pub(super) fn fit(stage: &Stage, model: Chord<Backend>) -> Result<Chord<Backend>
 }
 
 /// Up to 2048 validation cases.
-fn validation<'a>(stage: &Stage<'a>, model: &Chord<Backend>) -> Vec<Case<'a>> {
+fn validation<'a>(stage: &Stage<'a>) -> Vec<Case<'a>> {
     let cases: Vec<Case> = stage.data.cases(Split::Validation).collect();
-    let items = model.backbone.items().dims()[0];
-    sample(cases.len(), temperature::users(items)).into_iter().map(|n| cases[n as usize]).collect()
+    sample(cases.len(), 2048).into_iter().map(|n| cases[n as usize]).collect()
 }
 
 fn histories<'a>(cases: &[Case<'a>]) -> Vec<&'a [u32]> {

@@ -8,7 +8,7 @@ use cortex_m as _;
 use panic_semihosting as _;
 
 use chord_plan::bundle::{BundleWriter, LayerPart, NormPart, Section};
-use chord_plan::manifest::{Activation, Architecture, LayerKind, SasRecShape};
+use chord_plan::manifest::{Activation, Architecture, LayerKind, PositionsFrom, SasRecShape};
 use chord_plan::{Bundle, Granularity, Manifest, Palette};
 
 /// Calls `region` between the marks that the counting plugin knows.
@@ -74,7 +74,13 @@ pub fn bundle<'m>(
     };
     let palette = Palette::new(PALETTE).unwrap();
     let manifest =
-        Manifest { architecture: Architecture::SasRec(shape), palette, granularity: Granularity::PerChannel };
+        Manifest {
+            architecture: Architecture::SasRec(shape),
+            palette,
+            granularity: Granularity::PerChannel,
+            positions_from: PositionsFrom::Right,
+            profile: None,
+        };
     let memory = &mut memory[..manifest.bundle_len().unwrap()];
     let mut writer = BundleWriter::new(&manifest, memory).unwrap();
     let mut codes = [0; CODES];

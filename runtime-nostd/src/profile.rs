@@ -1,0 +1,268 @@
+//! The profile encoder (`docs/numerics.md`, section 11): interactions, one by one, to a user embedding.
+
+use core::fmt;
+
+use chord_plan::bundle::Norm;
+use chord_plan::manifest::{ProfileLayer, ProfileShape};
+use chord_plan::numerics::{
+    feature_units, layer_norm, level, next_state, pooled_feature, quantise_token, step,
+};
+use chord_plan::{Bundle, Palette, embedding};
+
+use crate::Widths;
+use crate::error::{Error, List};
+use crate::kernels::{Linear, Native, Tokens, scratch_words};
+use crate::span::{copy, span, span_mut};
+
+/// Memory for a [`Profile`]; the engine has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ProfileRequirements {
+    /// Length of the arena in bytes. Enough at any alignment; an arena aligned to 4 can do with 3 bytes less.
+    pub arena_bytes: usize,
+    /// Longest message with a user embedding, in bytes.
+    pub embedding_bytes: usize,
+}
+
+impl ProfileRequirements {
+    /// What this model's encoder takes; `None` if it has none.
+    pub fn of(bundle: &Bundle<'_>) -> Option<Self> {
+        let sizes = Sizes::of(bundle)?;
+        let embedding_bytes = embedding::longest(sizes.hidden);
+        Some(Self { arena_bytes: align_of::<f32>() - 1 + sizes.bytes(), embedding_bytes })
+    }
+}
+
+/// Lengths of the buffers, in elements.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    dim: usize,
+    features: usize,
+    hidden: usize,
+    pooled: usize,
+    work: usize,
+    scratch: usize,
+    codes: usize,
+}
+
+impl Sizes {
+    fn of(bundle: &Bundle<'_>) -> Option<Self> {
+        let ProfileShape { pooled, features, hidden, .. } = bundle.manifest().profile?;
+        let dim = bundle.manifest().dim();
+        let [features, hidden, pooled] = [features, hidden, pooled].map(usize::from);
+        let codes = dim.max(features).max(hidden);
+        let work = dim.max(6 * hidden);
+        Some(Self { dim, features, hidden, pooled, work, scratch: scratch_words(1, codes), codes })
+    }
+
+    fn words(&self) -> usize {
+        self.hidden + 3 * self.features + self.pooled + self.work + self.scratch
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<u32>() * self.words() + self.codes
+    }
+}
+
+/// The caller's memory, cut.
+struct Buffers<'a> {
+    /// State of the recurrent layer, H.
+    state: &'a mut [f32],
+    /// Features of one item, F.
+    features: &'a mut [f32],
+    /// Of one item: its values, dim; or its gates, input's and state's, 6 H.
+    work: &'a mut [f32],
+    /// Sums of the newest items' features, F, each 64 bits.
+    sums: &'a mut [[u32; 2]],
+    /// Those items; a ring.
+    items: &'a mut [u32],
+    /// What a kernel may use in a layer.
+    scratch: &'a mut [u32],
+    /// Codes of a quantised token.
+    codes: &'a mut [i8],
+}
+
+impl<'a> Buffers<'a> {
+    fn cut(arena: &'a mut [u8], sizes: &Sizes, arena_bytes: usize) -> Result<Self, Error> {
+        let too_small = Error::ArenaTooSmall { needed: arena_bytes, given: arena.len() };
+        let unaligned = bytemuck::pod_align_to::<u8, u32>(arena).0.len();
+        let aligned = arena.get_mut(unaligned..).ok_or(too_small)?;
+        let (words, bytes) =
+            aligned.split_at_mut_checked(size_of::<u32>() * sizes.words()).ok_or(too_small)?;
+        let mut words: &mut [u32] = bytemuck::try_cast_slice_mut(words).map_err(|_| too_small)?;
+        let mut take = |len| words.split_off_mut(..len).ok_or(too_small);
+        Ok(Self {
+            state: bytemuck::cast_slice_mut(take(sizes.hidden)?),
+            features: bytemuck::cast_slice_mut(take(sizes.features)?),
+            work: bytemuck::cast_slice_mut(take(sizes.work)?),
+            sums: take(2 * sizes.features)?.as_chunks_mut().0,
+            items: take(sizes.pooled)?,
+            scratch: take(sizes.scratch)?,
+            codes: bytemuck::cast_slice_mut(bytes.get_mut(..sizes.codes).ok_or(too_small)?),
+        })
+    }
+}
+
+/// Encodes one user's profile, to be sent where plans are made.
+///
+/// Holds what all interactions so far left behind: each new one takes one step of the recurrent layer, however many
+/// came before. After an error the encoder is as it was.
+pub struct Profile<'a, K = Native> {
+    bundle: Bundle<'a>,
+    sizes: Sizes,
+    buffers: Buffers<'a>,
+    /// Interactions so far.
+    interactions: u32,
+    /// Where the next item goes in the ring.
+    place: usize,
+    kernel: K,
+}
+
+impl<K> fmt::Debug for Profile<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Profile")
+            .field("bundle", &self.bundle)
+            .field("interactions", &self.interactions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Profile<'a> {
+    /// The encoder of a user without interactions, with the fastest kernel for this target.
+    ///
+    /// `arena` is [`ProfileRequirements::arena_bytes`] long, at any alignment, with any content.
+    pub fn new(bundle: Bundle<'a>, arena: &'a mut [u8]) -> Result<Self, Error> {
+        Self::with_kernel(bundle, arena, Native::default())
+    }
+}
+
+impl<'a, K: Linear> Profile<'a, K> {
+    /// An encoder with another kernel; the results are the same.
+    pub fn with_kernel(bundle: Bundle<'a>, arena: &'a mut [u8], kernel: K) -> Result<Self, Error> {
+        let sizes = Sizes::of(&bundle).ok_or(Error::NoProfile)?;
+        let arena_bytes = align_of::<f32>() - 1 + sizes.bytes();
+        let buffers = Buffers::cut(arena, &sizes, arena_bytes)?;
+        let mut profile = Self { bundle, sizes, buffers, interactions: 0, place: 0, kernel };
+        profile.clear();
+        Ok(profile)
+    }
+
+    /// Forgets all interactions.
+    pub fn clear(&mut self) {
+        self.buffers.state.fill(0.0);
+        self.buffers.sums.fill([0; 2]);
+        (self.interactions, self.place) = (0, 0);
+    }
+
+    /// Interactions so far.
+    pub fn interactions(&self) -> u32 {
+        self.interactions
+    }
+
+    /// Takes an interaction in: the newest one.
+    pub fn append(&mut self, item: u32) -> Result<(), Error> {
+        let items = self.bundle.manifest().items();
+        if item >= items {
+            return Err(Error::UnknownItem { list: List::History, index: 0, item, items });
+        }
+        self.encode_item(item);
+        let features_fit = self.buffers.features.iter().all(|&x| feature_units(x).is_some());
+        self.advance();
+        let next = span(self.buffers.work, 0, self.sizes.hidden);
+        if !features_fit || !next.iter().all(|x| x.is_finite()) {
+            return Err(Error::ProfileOverflow { item });
+        }
+        copy(next, self.buffers.state);
+        self.add_features(1);
+        let oldest = self.buffers.items.get_mut(self.place).map(|place| core::mem::replace(place, item));
+        if self.interactions as usize >= self.sizes.pooled
+            && let Some(oldest) = oldest
+        {
+            self.encode_item(oldest);
+            self.add_features(-1);
+        }
+        self.place = if self.place + 1 < self.sizes.pooled { self.place + 1 } else { 0 };
+        self.interactions = self.interactions.saturating_add(1);
+        Ok(())
+    }
+
+    /// The user embedding, hidden long; of no interactions, too.
+    pub fn embedding(&mut self) -> Result<&[f32], Error> {
+        let Sizes { features, hidden, pooled, .. } = self.sizes;
+        let items = pooled.min(self.interactions as usize);
+        for (feature, sum) in self.buffers.features.iter_mut().zip(&*self.buffers.sums) {
+            *feature = pooled_feature(bytemuck::cast(*sum), items);
+        }
+        let scale = quantise_token(self.buffers.features, span_mut(self.buffers.codes, 0, features));
+        self.layer(ProfileLayer::Pooled, scale, 0);
+        let (gamma, beta) = self.bundle.norm(Norm::Profile);
+        let Some((sum, out)) = self.buffers.work.split_at_mut_checked(hidden) else { return Ok(&[]) };
+        sum.iter_mut().zip(&*self.buffers.state).for_each(|(y, state)| *y += state);
+        let epsilon = self.bundle.manifest().profile.map_or(0.0, |shape| shape.norm_epsilon);
+        let out = span_mut(out, 0, hidden);
+        layer_norm(sum, gamma, beta, epsilon, out);
+        if out.iter().all(|x| x.is_finite()) { Ok(out) } else { Err(Error::EmbeddingNotFinite) }
+    }
+
+    /// The message that carries the user embedding (`docs/format.md`), at the start of `out`, which is at least
+    /// [`ProfileRequirements::embedding_bytes`] long.
+    pub fn message<'o>(&mut self, out: &'o mut [u8]) -> Result<&'o [u8], Error> {
+        let (model, interactions) = (self.bundle.model(), self.interactions);
+        let (needed, given) = (embedding::longest(self.sizes.hidden), out.len());
+        let length = embedding::encode(model, interactions, self.embedding()?, out);
+        let too_small = Error::OutputTooSmall { needed, given };
+        out.get(..length.ok_or(too_small)?).ok_or(too_small)
+    }
+
+    /// Leaves an item's features in their buffer.
+    fn encode_item(&mut self, item: u32) {
+        let dim = self.sizes.dim;
+        let values = span_mut(self.buffers.work, 0, dim);
+        let step = step(self.bundle.item_range(item as usize), 8);
+        for (x, &code) in values.iter_mut().zip(self.bundle.item_codes(item as usize)) {
+            *x = f32::from(level(code, 8)) * step;
+        }
+        let scale = quantise_token(values, span_mut(self.buffers.codes, 0, dim));
+        let layer = self.bundle.profile_layer(ProfileLayer::Input);
+        let tokens = Tokens { codes: span(self.buffers.codes, 0, dim), scales: &[scale] };
+        self.kernel.layer(tokens, &layer, ALL_BITS, self.buffers.scratch, self.buffers.features);
+    }
+
+    /// Leaves the state after the item whose features were computed last at the start of the work buffer.
+    fn advance(&mut self) {
+        let Sizes { features, hidden, .. } = self.sizes;
+        let scale = quantise_token(self.buffers.features, span_mut(self.buffers.codes, 0, features));
+        self.layer(ProfileLayer::InputGates, scale, 0);
+        let scale = quantise_token(self.buffers.state, span_mut(self.buffers.codes, 0, hidden));
+        self.layer(ProfileLayer::StateGates, scale, 3 * hidden);
+        for (unit, &state) in self.buffers.state.iter().enumerate() {
+            let gate = |gate: usize| self.buffers.work.get(gate * hidden + unit).copied().unwrap_or(f32::NAN);
+            let next = next_state([0, 1, 2].map(gate), [3, 4, 5].map(gate), state);
+            // Nobody reads this unit's reset gate again.
+            if let Some(place) = self.buffers.work.get_mut(unit) {
+                *place = next;
+            }
+        }
+    }
+
+    /// A layer for the token whose codes are in their buffer; its outputs go to the work buffer from `start` on.
+    fn layer(&mut self, kind: ProfileLayer, scale: f32, start: usize) {
+        let layer = self.bundle.profile_layer(kind);
+        let (inputs, outputs) = (layer.layer().inputs, layer.layer().outputs);
+        let tokens = Tokens { codes: span(self.buffers.codes, 0, inputs), scales: &[scale] };
+        let out = span_mut(self.buffers.work, start, outputs);
+        self.kernel.layer(tokens, &layer, ALL_BITS, self.buffers.scratch, out);
+    }
+
+    /// Adds the features computed last to their sums, `times` times; they fit.
+    fn add_features(&mut self, times: i64) {
+        for (sum, &feature) in self.buffers.sums.iter_mut().zip(&*self.buffers.features) {
+            let units = feature_units(feature).unwrap_or(0);
+            let total = bytemuck::cast::<[u32; 2], i64>(*sum).wrapping_add(times * units);
+            *sum = bytemuck::cast(total);
+        }
+    }
+}
+
+/// Codes of no plan are 0: the palette's one width.
+const ALL_BITS: Widths<'static> = Widths::new(&[], Palette::EIGHT_BITS, 0);

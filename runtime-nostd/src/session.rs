@@ -1,0 +1,168 @@
+//! One user's history on the device: what it left behind in the network is kept, so that the next item costs less.
+
+use core::fmt;
+
+use chord_plan::manifest::{Architecture, PositionsFrom};
+use chord_plan::{Bundle, Plan};
+
+use crate::engine::Engine;
+use crate::error::{Error, List};
+use crate::items::Items;
+use crate::kernels::{Linear, Native};
+use crate::ranking::Ranked;
+use crate::requirements::{Options, Sizes};
+use crate::sasrec::Kept;
+
+/// An engine with a history that grows item by item. The results are those of the engine with the whole history, bit
+/// for bit.
+///
+/// With positions from the left (`docs/format.md`) the attention keys and values of all items so far are reused while
+/// the history fits the window: an appended item goes through the network alone. From the first item that pushes
+/// another out of the window, with positions from the right, and after a new plan, the next ranking computes the
+/// window anew; so does Caser.
+pub struct Session<'a, K = Native> {
+    engine: Engine<'a, K>,
+    /// Keys and values of the blocks after the first, whose are in the engine; T x d each.
+    kept: &'a mut [f32],
+    /// Items of the window, oldest first.
+    items: &'a mut [u32],
+    /// How many there are, and how many of them the network has seen under the running plan.
+    len: usize,
+    seen: usize,
+    /// Of the history's code vector, in the engine.
+    scale: f32,
+}
+
+impl<K> fmt::Debug for Session<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("engine", &self.engine)
+            .field("items", &self.len)
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session<'_> {
+    /// Bytes that a session takes beside the engine's arena, at any alignment.
+    pub fn arena_bytes(bundle: &Bundle<'_>, options: &Options) -> usize {
+        arena_bytes(bundle, &Sizes::of(bundle, options))
+    }
+}
+
+impl<'a, K: Linear> Session<'a, K> {
+    /// A session without a history yet; `arena` is [`arena_bytes`](Self::arena_bytes) long, with any content.
+    pub fn new(engine: Engine<'a, K>, arena: &'a mut [u8]) -> Result<Self, Error> {
+        let needed = arena_bytes(engine.bundle(), engine.sizes());
+        let too_small = Error::ArenaTooSmall { needed, given: arena.len() };
+        let (kept, items) = (kept_floats(engine.bundle(), engine.sizes()), engine.sizes().tokens);
+        let unaligned = bytemuck::pod_align_to::<u8, u32>(arena).0.len();
+        let words = arena.get_mut(unaligned..).and_then(|aligned| {
+            let bytes = aligned.get_mut(..size_of::<u32>() * (kept + items))?;
+            bytemuck::try_cast_slice_mut::<u8, u32>(bytes).ok()?.split_at_mut_checked(kept)
+        });
+        let (kept, items) = words.ok_or(too_small)?;
+        Ok(Self { engine, kept: bytemuck::cast_slice_mut(kept), items, len: 0, seen: 0, scale: 0.0 })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine<'a, K> {
+        &self.engine
+    }
+
+    /// Items of the history that count: those in the window, oldest first.
+    pub fn history(&self) -> &[u32] {
+        self.items.get(..self.len).unwrap_or_default()
+    }
+
+    /// Takes a new plan, as [`Engine::apply`].
+    pub fn apply(&mut self, plan: &Plan<'_>) -> Result<(), Error> {
+        self.engine.apply(plan)?;
+        self.seen = 0;
+        Ok(())
+    }
+
+    /// Forgets the history.
+    pub fn clear(&mut self) {
+        (self.len, self.seen) = (0, 0);
+    }
+
+    /// Appends an item to the history; the network sees it in the next ranking.
+    pub fn append(&mut self, item: u32) -> Result<(), Error> {
+        let items = self.engine.bundle().manifest().items();
+        if item >= items {
+            return Err(Error::UnknownItem { list: List::History, index: self.len, item, items });
+        }
+        if self.len == self.items.len() {
+            self.items.iter_mut().rev().fold(item, |newer, place| core::mem::replace(place, newer));
+            self.seen = 0;
+        } else if let Some(place) = self.items.get_mut(self.len) {
+            *place = item;
+            self.len += 1;
+        }
+        if reuses(self.engine.bundle()).is_none() {
+            self.seen = 0;
+        }
+        Ok(())
+    }
+
+    /// As [`Engine::score_items`].
+    pub fn score<'o>(&mut self, candidates: impl Items, logits: &'o mut [f32]) -> Result<&'o [f32], Error> {
+        let logits = self.engine.check_candidates(candidates, logits)?;
+        self.encode()?;
+        self.engine.score_encoded(self.scale, candidates, logits)
+    }
+
+    /// As [`Engine::rank_items`].
+    pub fn rank<'o>(
+        &mut self,
+        candidates: impl Items,
+        ranked: &'o mut [Ranked],
+    ) -> Result<&'o [Ranked], Error> {
+        let ranked = self.engine.check_candidates(candidates, ranked)?;
+        self.encode()?;
+        self.engine.rank_encoded(self.scale, candidates, ranked)
+    }
+
+    /// As [`Engine::top_items`].
+    pub fn top<const N: usize>(&mut self, candidates: impl Items) -> Result<heapless::Vec<Ranked, N>, Error> {
+        candidates.check(List::Candidates, self.engine.bundle())?;
+        self.encode()?;
+        self.engine.top_encoded(self.scale, candidates)
+    }
+
+    /// Shows the network what it has not seen.
+    fn encode(&mut self) -> Result<(), Error> {
+        let history = self.items.get(..self.len).unwrap_or_default();
+        if history.is_empty() {
+            return Err(Error::Empty(List::History));
+        }
+        if self.seen < self.len {
+            self.scale = match reuses(self.engine.bundle()) {
+                Some(_) => self.engine.encode_kept(history, Kept { blocks: self.kept, seen: self.seen }),
+                None => self.engine.encode(history),
+            };
+            self.seen = self.len;
+        }
+        Ok(())
+    }
+}
+
+fn arena_bytes(bundle: &Bundle<'_>, sizes: &Sizes) -> usize {
+    align_of::<f32>() - 1 + size_of::<f32>() * (kept_floats(bundle, sizes) + sizes.tokens)
+}
+
+/// Numbers in the keys and values of the blocks after the first.
+fn kept_floats(bundle: &Bundle<'_>, sizes: &Sizes) -> usize {
+    reuses(bundle).map_or(0, |blocks| 2 * usize::from(blocks).saturating_sub(1) * sizes.stream)
+}
+
+/// Blocks of a network whose keys and values stay what they are when an item is appended.
+fn reuses(bundle: &Bundle<'_>) -> Option<u8> {
+    match bundle.manifest().architecture {
+        Architecture::SasRec(shape) if bundle.manifest().positions_from == PositionsFrom::Left => {
+            Some(shape.blocks)
+        }
+        _ => None,
+    }
+}
