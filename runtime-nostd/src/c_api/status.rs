@@ -201,7 +201,7 @@ impl From<Error> for ChordStatus {
             Error::EmbeddingRange { .. } => Self::EmbeddingRange,
             Error::NoProfile => Self::NoProfile,
             Error::ProfileOverflow { .. } => Self::ProfileOverflow,
-            Error::EmbeddingNotFinite { .. } => Self::EmbeddingNotFinite,
+            Error::EmbeddingNotFinite => Self::EmbeddingNotFinite,
         }
     }
 }
