@@ -62,8 +62,15 @@ pub(crate) fn train(
     let backbone = model.backbone.clone().map_layers(|layer| layer.initialise_ranges(deviations));
     let mut model = Chord { backbone, ..model }.learning(precision, &config.train);
     let allocator = allocator(config, precision, &Channels::of(&model.backbone));
-    let context =
-        StepContext { config, data: &data, precision, allocator: &allocator, device, teacher: None };
+    let context = StepContext {
+        config,
+        data: &data,
+        precision,
+        allocator: &allocator,
+        device,
+        teacher: None,
+        sensitivities: None,
+    };
     let mut adam = Adam::default();
     let mut steps = Vec::new();
     let learnt = |adam: &Adam| adam.moments.values().map(|moments| moments.first.dims()[0]).sum();
