@@ -62,8 +62,9 @@ pub enum Error {
         /// Codes given.
         given: usize,
     },
-    /// The range of an embedding is not in 2^-64 ..= 2^64.
-    #[error("{list}[{index}] has a range of {range}, not in 2^-64 ..= 2^64")]
+    /// The range of an embedding is not in 2^-64 ..= 2^64. Its message leaves the number out: to format one takes more flash
+    /// than the engine.
+    #[error("{list}[{index}] has a range that is not in 2^-64 ..= 2^64")]
     EmbeddingRange {
         /// The list.
         list: List,

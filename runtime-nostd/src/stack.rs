@@ -45,7 +45,7 @@ impl Core {
         match self {
             Self::CortexM4 | Self::CortexM7 | Self::CortexM33 | Self::CortexM55 => 2832,
             Self::Riscv32 => 2880,
-            Self::Aarch64 => 3328,
+            Self::Aarch64 => 4480,
         }
     }
 }

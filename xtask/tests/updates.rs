@@ -71,8 +71,8 @@ struct Exchange {
 fn exchanges() -> Vec<Exchange> {
     let sequence = |sequence| move |header: &mut PlanHeader| header.sequence = sequence;
     let [first, second, third] =
-        [(22, false), (23, true), (24, false)].map(|(n, turn)| plan(sequence(n), turn));
-    let fourth = plan(sequence(25), true);
+        [(999, false), (1000, true), (1001, false)].map(|(n, turn)| plan(sequence(n), turn));
+    let fourth = plan(sequence(1002), true);
     let mut damaged = frame(&third);
     damaged[40] ^= 2;
     let whole = frame(&third);

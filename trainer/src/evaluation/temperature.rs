@@ -102,6 +102,6 @@ mod tests {
         // A target that always wins asks for a temperature of 0, one that always loses for infinity.
         assert!((1e-3..0.3).contains(&fit(&[(vec![0.0, 9.0], 1)])));
         assert!((300.0..=1000.1).contains(&fit(&[(vec![0.0, 9.0], 0)])));
-        assert_eq!((users(0), users(1 << 20), users(1 << 30)), (2048, 64, 1));
+        assert_eq!((users(0), users(1 << 20), users(1 << 30)), (2048, 16, 1));
     }
 }
