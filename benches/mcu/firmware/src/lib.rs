@@ -73,14 +73,13 @@ pub fn bundle<'m>(
         norm_epsilon: 1e-5,
     };
     let palette = Palette::new(PALETTE).unwrap();
-    let manifest =
-        Manifest {
-            architecture: Architecture::SasRec(shape),
-            palette,
-            granularity: Granularity::PerChannel,
-            positions_from: PositionsFrom::Right,
-            profile: None,
-        };
+    let manifest = Manifest {
+        architecture: Architecture::SasRec(shape),
+        palette,
+        granularity: Granularity::PerChannel,
+        positions_from: PositionsFrom::Right,
+        profile: None,
+    };
     let memory = &mut memory[..manifest.bundle_len().unwrap()];
     let mut writer = BundleWriter::new(&manifest, memory).unwrap();
     let mut codes = [0; CODES];
