@@ -72,6 +72,8 @@ impl Adam {
 }
 
 /// A flat gradient: on the host, where the CPU can take it apart without copying, or on its device.
+// With GPU backends tensors are large; there is one of these for each parameter.
+#[allow(clippy::large_enum_variant)]
 enum Gradient {
     Host(TensorData),
     Device(Tensor<1>),
@@ -103,6 +105,8 @@ impl ModuleVisitor<Backend> for Sums<'_> {
 
 /// What clipping multiplies every gradient with; it stays where the gradients are, so that no GPU is waited for.
 #[derive(Clone)]
+// As above; there is one of these in a step.
+#[allow(clippy::large_enum_variant)]
 enum Scale {
     Host(f32),
     Device(Tensor<1>),
