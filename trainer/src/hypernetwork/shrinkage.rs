@@ -36,3 +36,18 @@ impl Shrinkage<Backend> {
         (deviation - self.centre.val()) * self.strength.val() + self.common.val()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::to_host;
+
+    #[test]
+    fn keeps_a_share_of_the_distance_from_the_centre() {
+        let device = Device::Flex(Default::default());
+        let deviations = || floats(vec![1.0, -2.0, 5.0, 0.0], [2, 2], &device);
+        assert_eq!(to_host(Shrinkage::none(2, &device).forward(deviations())), [1.0, -2.0, 5.0, 0.0]);
+        let shrunk = Shrinkage::new(vec![3.0, -1.0], vec![0.0, 10.0], 0.5, &device);
+        assert_eq!(to_host(shrunk.forward(deviations())), [-1.0, 9.5, 1.0, 10.5]);
+    }
+}
