@@ -139,18 +139,17 @@ impl Profile<Backend> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::initialisation::seeded;
     use crate::tensor::to_host;
     use burn::tensor::Distribution;
 
-    fn embeddings(rows: &[&[u32]], recent: usize, pooled: usize) -> Vec<Vec<f32>> {
-        let device = Device::Flex(Default::default());
-        let (profile, items) = seeded(1, &device, || {
-            let items = Tensor::<2>::random([20, 8], Distribution::Normal(0.0, 0.1), &device);
-            (Profile::new(8, 4, 6, &device), items)
-        });
-        let histories = Histories::new(rows, recent, pooled, &device);
-        let embeddings = profile.forward(items, &histories, &mut Dropout::off(), 0.0);
+    fn embeddings(
+        (profile, items): &(Profile<Backend>, Tensor<2>),
+        rows: &[&[u32]],
+        recent: usize,
+        pooled: usize,
+    ) -> Vec<Vec<f32>> {
+        let histories = Histories::new(rows, recent, pooled, &items.device());
+        let embeddings = profile.forward(items.clone(), &histories, &mut Dropout::off(), 0.0);
         to_host(embeddings).chunks(6).map(<[f32]>::to_vec).collect()
     }
 
@@ -161,6 +160,11 @@ mod tests {
     /// 0 recent items are all: also those before the sum begins, and beside longer histories.
     #[test]
     fn the_gru_sees_what_it_is_told_to() {
+        let device = Device::Flex(Default::default());
+        // Drawn once: burn's generator is shared with other tests.
+        let items = Tensor::<2>::random([20, 8], Distribution::Normal(0.0, 0.1), &device);
+        let model = (Profile::new(8, 4, 6, &device), items);
+        let embeddings = |rows: &[&[u32]], recent, pooled| embeddings(&model, rows, recent, pooled);
         let (long, short): (&[u32], &[u32]) = (&[1, 2, 3, 4, 5, 6, 7, 8], &[9, 8, 7]);
         let all = embeddings(&[long, short], 0, 2);
         assert!(close(&all[0], &embeddings(&[long], 8, 2)[0]));
