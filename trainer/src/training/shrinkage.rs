@@ -40,10 +40,13 @@ pub(super) fn fit(stage: &Stage, model: Chord<Backend>) -> Result<Chord<Backend>
     for &strength in strengths {
         let shrunk = with_strength(stage, model.clone(), &mean, strength);
         let mut engine = TrainerEngine::new(&shrunk, config, stage.precision, 0.0);
+        // What users are encoded to does not depend on the budget.
+        let scores = engine.log_scores(&histories(&cases));
         let mut outcomes = Vec::new();
         for &budget in &config.budget.evaluate {
             engine = engine.at(budget);
-            outcomes.extend(engine.evaluate(&cases)?);
+            let plans = scores.iter().map(|s| engine.allocate(s)).collect::<Result<Vec<_>, _>>()?;
+            outcomes.extend(engine.evaluate_under(&cases, &plans)?);
         }
         let report = Report::of(&outcomes)?;
         let (ndcg, cross_entropy) = (report.ndcg, report.cross_entropy);

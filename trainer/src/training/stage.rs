@@ -299,10 +299,14 @@ impl Stage<'_> {
         }
         bar.finish_and_clear();
         if self.precision.is_personal() {
+            // Not over the best one: a stage killed here would fit what is fitted already.
             let (chosen, _) = checkpoint::load(&best, model.clone(), self.device)?;
-            checkpoint::save(&best, &shrinkage::fit(self, chosen)?, None)?;
+            checkpoint::save(&done, &shrinkage::fit(self, chosen)?, None)?;
+            let _ = std::fs::remove_file(&best);
+        } else {
+            std::fs::rename(&best, &done)
+                .map_err(|source| TrainingError::Io { path: done.clone(), source })?;
         }
-        std::fs::rename(&best, &done).map_err(|source| TrainingError::Io { path: done.clone(), source })?;
         // Absent when the stage has no epochs.
         let _ = std::fs::remove_file(&latest);
         Ok(checkpoint::load(&done, model, self.device)?.0)
