@@ -287,6 +287,8 @@ pub struct TrainConfig {
     pub distillation: DistillationConfig,
     /// Full precision.
     pub fp32: Schedule,
+    /// Full precision again, with what was reserved for personal stages.
+    pub refit: Schedule,
     /// Uniform baselines.
     pub uniform: UniformConfig,
     /// Shared scores by Fisher information.
@@ -358,6 +360,8 @@ pub struct PersonalConfig {
     pub epochs: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// Share of each user's training interactions, the newest, that personal stages have for themselves.
+    pub reserved: f64,
     /// What learns beside the profile encoder and the hypernetworks.
     pub learns: Learns,
     /// Whether personal deviations are taken from their mean over users.

@@ -140,12 +140,19 @@ impl Config {
         )?;
         for (key, rate) in [
             ("train.fp32.learning_rate", t.fp32.learning_rate),
+            ("train.refit.learning_rate", t.refit.learning_rate),
             ("train.uniform.learning_rate", t.uniform.learning_rate),
             ("train.static.learning_rate", t.static_.learning_rate),
             ("train.personal.learning_rate", t.personal.learning_rate),
         ] {
             check(positive(rate), key, rate, "must be above 0")?;
         }
+        check(
+            (0.0..=0.5).contains(&t.personal.reserved),
+            "train.personal.reserved",
+            t.personal.reserved,
+            "must lie in 0..=0.5",
+        )?;
         check(
             t.personal.learns != Learns::Widths || self.quantisation.per_width,
             "train.personal.learns",

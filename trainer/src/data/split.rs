@@ -60,6 +60,7 @@ pub struct Case<'a> {
 pub struct HeldOut<'a> {
     sequences: &'a Sequences,
     cuts: Option<Cuts<'a>>,
+    reserved: f64,
 }
 
 /// The last points in time that belong to training and to validation.
@@ -74,7 +75,7 @@ impl<'a> HeldOut<'a> {
     /// Leave-one-out of these sequences.
     #[must_use]
     pub fn new(sequences: &'a Sequences) -> Self {
-        Self { sequences, cuts: None }
+        Self { sequences, cuts: None, reserved: 0.0 }
     }
 
     /// The data set under `rule`, see [`Dataset::split`].
@@ -88,7 +89,7 @@ impl<'a> HeldOut<'a> {
                 Some(Cuts { times, train, validation: times.cut(test_share) })
             }
         };
-        let split = Self { sequences: &dataset.sequences, cuts };
+        let split = Self { sequences: &dataset.sequences, cuts, reserved: 0.0 };
         if (0..split.users()).all(|user| split.train(user).len() < 2) {
             return Err(DataError::NothingToTrain { name: name() });
         }
@@ -98,6 +99,26 @@ impl<'a> HeldOut<'a> {
             }
         }
         Ok(split)
+    }
+
+    /// The same without the newest `share` of each user's training items, which are for a second level of training;
+    /// see [`HeldOut::reserved`].
+    #[must_use]
+    pub fn reserving(self, share: f64) -> Self {
+        Self { reserved: share, ..self }
+    }
+
+    /// How many of a user's newest training items a second level of training has for itself: `share` of all interactions,
+    /// rounded so that users with few give one now and then, but never so many that fewer than three are left.
+    ///
+    /// # Panics
+    /// If `user` is not below [`HeldOut::users`].
+    #[must_use]
+    pub fn reserved(&self, user: usize, share: f64) -> usize {
+        const LEAST_LEFT: usize = 3;
+        let before = |n: usize| (n as f64 * share) as usize;
+        let range = self.sequences.range(user);
+        (before(range.end) - before(range.start)).min(self.all_train(user).len().saturating_sub(LEAST_LEFT))
     }
 
     /// Number of users, those without cases included.
@@ -112,6 +133,11 @@ impl<'a> HeldOut<'a> {
     /// If `user` is not below [`HeldOut::users`].
     #[must_use]
     pub fn train(&self, user: usize) -> &'a [u32] {
+        let items = self.all_train(user);
+        &items[..items.len() - self.reserved(user, self.reserved)]
+    }
+
+    fn all_train(&self, user: usize) -> &'a [u32] {
         let items = self.sequences.user(user);
         let known = match self.cuts {
             Some(cuts) => cuts.known(self.sequences, user, cuts.train),
@@ -169,6 +195,21 @@ mod tests {
         let cases = |which| split.cases(which).map(|c| (c.user, c.history, c.target)).collect::<Vec<_>>();
         assert_eq!(cases(Split::Validation), [(0, &[1, 2][..], 3), (2, &[7], 8)]);
         assert_eq!(cases(Split::Test), [(0, &[1, 2, 3][..], 4), (2, &[7, 8], 9)]);
+    }
+
+    #[test]
+    fn the_newest_are_reserved_and_cases_stay() {
+        let lengths = [2, 5, 6, 7, 22, 102];
+        let sequences: Sequences = (lengths.iter()).map(|&n| (0..n).collect::<Vec<u32>>()).collect();
+        let split = HeldOut::new(&sequences);
+        let left = |share| -> Vec<usize> {
+            (0..split.users()).map(|user| split.reserving(share).train(user).len()).collect()
+        };
+        assert_eq!(left(0.0), [2, 3, 4, 5, 20, 100]);
+        assert_eq!(left(0.1), [2, 3, 3, 4, 18, 90]);
+        for which in [Split::Validation, Split::Test] {
+            assert!(split.cases(which).eq(split.reserving(0.1).cases(which)));
+        }
     }
 
     fn dataset(rows: &[(&str, &str, Option<f64>)]) -> Dataset {

@@ -32,6 +32,29 @@ pub struct Example<'a> {
     pub profile: &'a [u32],
 }
 
+/// The windows of one epoch of a second level of training, in batches of `batch`: only targets among the newest `share`
+/// of each user's training items count ([`HeldOut::reserved`]). With r of them, `ceil(r / window)` windows of at most
+/// `window + 1` items that end among them, one of them at the newest.
+pub fn reserved_epoch(
+    data: &HeldOut,
+    share: f64,
+    window: usize,
+    batch: usize,
+    seed: u64,
+) -> Vec<Vec<Window>> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut windows = Vec::new();
+    for user in 0..data.users() {
+        let n = data.train(user).len();
+        let reserved = data.reserved(user, share);
+        for number in 0..reserved.div_ceil(window) {
+            let end = if number == 0 { n } else { rng.random_range(n - reserved + 1..=n) };
+            windows.push(Window { user, start: end.saturating_sub(window + 1), end });
+        }
+    }
+    in_batches(windows, batch, &mut rng)
+}
+
 /// The windows of one epoch in batches of `batch`: `ceil(n / window)` random windows of at most `window + 1` items
 /// for a user of n training items; each batch holds windows of similar length.
 pub fn epoch(data: &HeldOut, window: usize, batch: usize, seed: u64) -> Vec<Vec<Window>> {
@@ -55,13 +78,18 @@ pub fn epoch(data: &HeldOut, window: usize, batch: usize, seed: u64) -> Vec<Vec<
             windows.push(Window { user, start: end.saturating_sub(window + 1), end });
         }
     }
-    windows.shuffle(&mut rng);
+    in_batches(windows, batch, &mut rng)
+}
+
+/// `windows` in random order, those of a batch of similar length.
+fn in_batches(mut windows: Vec<Window>, batch: usize, rng: &mut impl Rng) -> Vec<Vec<Window>> {
+    windows.shuffle(rng);
     let mut batches = Vec::new();
     for pool in windows.chunks_mut(batch * 10) {
         pool.sort_by_key(|w| w.end - w.start);
         batches.extend(pool.chunks(batch).map(<[Window]>::to_vec));
     }
-    batches.shuffle(&mut rng);
+    batches.shuffle(rng);
     batches
 }
 
@@ -79,13 +107,16 @@ impl Window {
     }
 
     /// The window split at a random item m of its first half: the profile sees items before m, the loss counts
-    /// targets from m on, so one plan serves the sequence without seeing what it must predict.
-    pub fn split<'a>(&self, data: &HeldOut<'a>, rng: &mut impl Rng) -> Example<'a> {
+    /// targets from m on, so one plan serves the sequence without seeing what it must predict. With a `share` that is
+    /// reserved ([`HeldOut::reserved`]) m is among the reserved items.
+    pub fn split<'a>(&self, data: &HeldOut<'a>, share: f64, rng: &mut impl Rng) -> Example<'a> {
         const LEAST_PROFILE: usize = 3;
         let items = data.train(self.user);
         let first = self.start + 1;
         let half = (self.end - first) / 2;
-        let m = rng.random_range(first..=first + half).max(LEAST_PROFILE).min(self.end - 1);
+        let known = if share == 0.0 { 0 } else { items.len() - data.reserved(self.user, share) };
+        let least = LEAST_PROFILE.max(known);
+        let m = rng.random_range(first..=first + half).max(least).min(self.end - 1);
         Example { first_target: m - first, profile: &items[..m], ..self.whole(data) }
     }
 }
@@ -132,7 +163,7 @@ mod tests {
         let data = HeldOut::new(&sequences);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
         for window in epoch(&data, 10, 4, 3).concat() {
-            let example = window.split(&data, &mut rng);
+            let example = window.split(&data, 0.0, &mut rng);
             let whole = window.whole(&data);
             assert_eq!((example.inputs, example.targets), (whole.inputs, whole.targets));
             assert!(example.first_target < example.targets.len());

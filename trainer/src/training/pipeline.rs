@@ -8,6 +8,7 @@ use crate::model::chord::{Chord, Precision};
 use crate::tensor::{Backend, Device};
 use burn::module::{AutodiffModule, Module};
 use std::path::Path;
+use tracing::info;
 
 /// The stages of a configuration, in order: full precision, the baselines of one width, Fisher, static, personal,
 /// masks.
@@ -23,8 +24,16 @@ pub fn stages(config: &Config) -> Vec<Precision> {
     stages
 }
 
+/// Folder in a run of the models that personal stages start from where interactions are reserved for them.
+const FOUNDATION: &str = "foundation";
+
 /// Trains every stage that is not finished. Personal stages start from the static one before them, all others from
 /// full precision with fresh ranges. Shared scores start from the Fisher information if it is estimated, else at random.
+///
+/// With `train.personal.reserved` this is stacked generalisation (Wolpert, 1992): full precision and static mixed
+/// precision are first trained without the reserved interactions, in a folder of their own, and personal stages go on
+/// from there with the reserved ones. What a backbone knows by heart would teach hypernetworks nothing of how it errs.
+/// All other stages see every training interaction; full precision goes on from the foundation.
 ///
 /// # Errors
 /// As [`Stage::train`].
@@ -35,32 +44,76 @@ pub fn train(
     device: &Device,
     run: &Path,
 ) -> Result<(), TrainingError> {
-    let mut log = MetricsLog::open(run)?;
-    let first = Stage { config, data, device, run, precision: Precision::Fp32, teacher: None };
-    let fp32 = first.train(Chord::new(config, items, device), &mut log)?;
-    let teacher = (config.train.distillation.weight > 0.0).then(|| fp32.backbone.valid());
-    let stage = |precision| Stage { precision, teacher: teacher.as_ref(), ..first };
-    let deviations = config.quantisation.range_deviations;
-    let ranged =
-        Chord { backbone: fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations)), ..fp32 };
-    let mut last = ranged.clone();
-    let mut fisher = None;
-    for precision in stages(config).into_iter().skip(1) {
-        let start = match precision {
-            Precision::Personal | Precision::PersonalMask => last,
-            Precision::Fisher | Precision::Static | Precision::StaticMask
-                if config.train.fisher.windows > 0 =>
-            {
-                if fisher.is_none() && !finished(run, precision).exists() {
-                    fisher = Some(stage(precision).with_fisher_scores(ranged.clone())?);
-                }
-                fisher.clone().unwrap_or_else(|| ranged.clone())
-            }
-            _ => ranged.clone(),
-        };
-        last = stage(precision).train(start, &mut log)?;
+    let fresh = Chord::new(config, items, device);
+    let share = config.train.personal.reserved;
+    if share == 0.0 {
+        let level = Level { config, data, device, run, foundation: None };
+        return level.train(fresh, &stages(config)).map(drop);
     }
-    Ok(())
+    let (known, folder) = (data.reserving(share), run.join(FOUNDATION));
+    std::fs::create_dir_all(&folder).map_err(|source| TrainingError::Io { path: folder.clone(), source })?;
+    let mut first = vec![Precision::Fp32, Precision::Static];
+    first.extend(config.train.masks.train.then_some(Precision::StaticMask));
+    info!(
+        "foundation: without the {share} of the training interactions that personal stages have for themselves"
+    );
+    let level = Level { config, data: &known, device, run: &folder, foundation: None };
+    let foundation = level.train(fresh, &first)?;
+    info!("all training interactions:");
+    let mut again = config.clone();
+    again.train.fp32 = config.train.refit.clone();
+    let level = Level { config: &again, data, device, run, foundation: Some(&foundation) };
+    level.train(foundation[0].clone(), &stages(config)).map(drop)
+}
+
+/// Stages that train on the same interactions.
+struct Level<'a> {
+    config: &'a Config,
+    data: &'a HeldOut<'a>,
+    device: &'a Device,
+    run: &'a Path,
+    /// Models of full precision, static mixed precision and static masks that personal stages start from instead of this
+    /// level's own.
+    foundation: Option<&'a [Chord<Backend>]>,
+}
+
+impl Level<'_> {
+    /// The models of `stages`, the first of which is full precision and starts at `start`.
+    fn train(
+        &self,
+        start: Chord<Backend>,
+        stages: &[Precision],
+    ) -> Result<Vec<Chord<Backend>>, TrainingError> {
+        let Self { config, data, device, run, foundation } = *self;
+        let mut log = MetricsLog::open(run)?;
+        let first = Stage { config, data, device, run, precision: Precision::Fp32, teacher: None };
+        let fp32 = first.train(start, &mut log)?;
+        let teacher = (config.train.distillation.weight > 0.0).then(|| fp32.backbone.valid());
+        let stage = |precision| Stage { precision, teacher: teacher.as_ref(), ..first };
+        let deviations = config.quantisation.range_deviations;
+        let layers = fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations));
+        let ranged = Chord { backbone: layers, ..fp32.clone() };
+        let mut fisher = None;
+        let mut models = vec![fp32];
+        for &precision in &stages[1..] {
+            let start = match (precision, foundation) {
+                (Precision::Personal, Some(models)) => models[1].clone(),
+                (Precision::PersonalMask, Some(models)) => models[2].clone(),
+                (Precision::Personal | Precision::PersonalMask, None) => models[models.len() - 1].clone(),
+                (Precision::Fisher | Precision::Static | Precision::StaticMask, _)
+                    if config.train.fisher.windows > 0 =>
+                {
+                    if fisher.is_none() && !finished(run, precision).exists() {
+                        fisher = Some(stage(precision).with_fisher_scores(ranged.clone())?);
+                    }
+                    fisher.clone().unwrap_or_else(|| ranged.clone())
+                }
+                _ => ranged.clone(),
+            };
+            models.push(stage(precision).train(start, &mut log)?);
+        }
+        Ok(models)
+    }
 }
 
 /// The trained model of a stage.

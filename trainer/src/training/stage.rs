@@ -203,7 +203,13 @@ impl Stage<'_> {
         let stream = mix(&[train.seed, name.bytes().fold(0, |h, b| mix(&[h, b.into()]))]);
         let epoch_batches = |epoch: usize| {
             let window = self.config.training_window();
-            batches::epoch(self.data, window, train.batch, mix(&[stream, 1, epoch as u64]))
+            let seed = mix(&[stream, 1, epoch as u64]);
+            match train.personal.reserved {
+                share if share > 0.0 && self.precision.is_personal() => {
+                    batches::reserved_epoch(self.data, share, window, train.batch, seed)
+                }
+                _ => batches::epoch(self.data, window, train.batch, seed),
+            }
         };
         let steps_per_epoch = epoch_batches(0).len();
         if steps_per_epoch == 0 {

@@ -82,9 +82,17 @@ impl StepContext<'_> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let budget = self.draw_budget(&mut rng);
         let personal = self.precision.is_personal();
-        let examples: Vec<Example> = (batch.iter())
-            .map(|window| if personal { window.split(self.data, &mut rng) } else { window.whole(self.data) })
-            .collect();
+        let reserved = self.config.train.personal.reserved;
+        let examples: Vec<Example> =
+            (batch.iter())
+                .map(|window| {
+                    if personal {
+                        window.split(self.data, reserved, &mut rng)
+                    } else {
+                        window.whole(self.data)
+                    }
+                })
+                .collect();
         let positions: usize = examples.iter().map(|e| e.targets.len() - e.first_target).sum();
         // Shards hold equal numbers of sequences; a small batch uses fewer of them.
         let shards: Vec<&[Example]> =
