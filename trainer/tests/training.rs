@@ -124,6 +124,46 @@ fn an_early_end_is_the_same_after_a_kill() {
     assert_eq!(files(desk.path("parts/events/static")).len(), 1);
 }
 
+/// With interactions of its own a personal stage starts from a static model that never saw them, killed or not.
+#[cfg(unix)]
+#[test]
+fn personal_plans_are_learnt_from_what_the_backbone_has_not_seen() {
+    let desk = Desk::new();
+    let more = ["train.personal.reserved=0.2", "train.refit.epochs=3", "train.masks.train=true"];
+    desk.ok(&desk.train_args("whole", &more));
+    let mut child = desk.command(&desk.train_args("parts", &more)).spawn().unwrap();
+    while !desk.path("parts/foundation/checkpoints/fp32.safetensors").exists()
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    desk.ok(&["train", "--run", "parts", "--resume", "--device", "cpu"]);
+    let read = |path: &str| fs::read(desk.path(&format!("{path}.safetensors"))).unwrap();
+    let backbone = |path: &str| -> Vec<(String, Vec<u8>)> {
+        let bytes = read(path);
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut found: Vec<_> = (tensors.tensors().into_iter())
+            .filter(|(name, _)| name.starts_with("backbone."))
+            .map(|(name, view)| (name, view.data().to_vec()))
+            .collect();
+        found.sort();
+        found
+    };
+    for (personal, own) in [("personal", "static"), ("personal-mask", "static-mask")] {
+        let path = format!("whole/checkpoints/{personal}");
+        assert!(
+            read(&path) == read(&format!("parts/checkpoints/{personal}")),
+            "{personal} differs after a kill"
+        );
+        let frozen = backbone(&path);
+        assert!(!frozen.is_empty() && frozen == backbone(&format!("whole/foundation/checkpoints/{own}")));
+        assert!(frozen != backbone(&format!("whole/checkpoints/{own}")));
+    }
+    assert_eq!(epochs(&desk, "whole", "fp32").len(), 3);
+}
+
 #[test]
 fn a_sweep_trains_every_point_once_and_compares() {
     let desk = Desk::new();

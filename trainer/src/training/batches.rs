@@ -34,10 +34,11 @@ pub struct Example<'a> {
 
 /// The windows of one epoch of a second level of training, in batches of `batch`: only targets among the newest `share`
 /// of each user's training items count ([`HeldOut::reserved`]). With r of them, `ceil(r / window)` windows of at most
-/// `window + 1` items that end among them, one of them at the newest.
+/// `window + 1` and `context + r + 1` items that end among them, one of them at the newest.
 pub fn reserved_epoch(
     data: &HeldOut,
     share: f64,
+    context: usize,
     window: usize,
     batch: usize,
     seed: u64,
@@ -47,9 +48,10 @@ pub fn reserved_epoch(
     for user in 0..data.users() {
         let n = data.train(user).len();
         let reserved = data.reserved(user, share);
+        let length = window.min(context + reserved) + 1;
         for number in 0..reserved.div_ceil(window) {
             let end = if number == 0 { n } else { rng.random_range(n - reserved + 1..=n) };
-            windows.push(Window { user, start: end.saturating_sub(window + 1), end });
+            windows.push(Window { user, start: end.saturating_sub(length), end });
         }
     }
     in_batches(windows, batch, &mut rng)
@@ -170,5 +172,28 @@ mod tests {
             // Items of this data are their own time.
             assert_eq!(example.profile.last().copied().unwrap() + 1, example.targets[example.first_target]);
         }
+    }
+
+    /// What a personal stage has for itself: no other stage sees it, and only it counts there.
+    #[test]
+    fn reserved_items_are_the_second_level_s_alone() {
+        let sequences = sequences();
+        let data = HeldOut::new(&sequences);
+        let known = data.reserving(0.2);
+        for window in epoch(&known, 10, 4, 1).concat() {
+            assert!(window.end <= known.train(window.user).len());
+        }
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+        let windows: Vec<Window> = reserved_epoch(&data, 0.2, 5, 10, 4, 3).concat();
+        let mut newest = 0;
+        for window in &windows {
+            let example = window.split(&data, 0.2, &mut rng);
+            let first = example.targets[example.first_target] as usize;
+            assert!(first >= known.train(window.user).len() && first == example.profile.len());
+            newest += usize::from(window.end == data.train(window.user).len());
+        }
+        let giving = (0..data.users()).filter(|&user| data.reserved(user, 0.2) > 0).count();
+        assert!(giving > 20 && newest >= giving && windows.len() >= giving);
+        assert_eq!(reserved_epoch(&data, 0.2, 5, 10, 4, 3), reserved_epoch(&data, 0.2, 5, 10, 4, 3));
     }
 }

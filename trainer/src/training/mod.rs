@@ -16,3 +16,4 @@ pub mod progress;
 mod shrinkage;
 pub mod stage;
 pub mod step;
+mod transfer;

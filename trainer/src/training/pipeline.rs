@@ -31,9 +31,10 @@ const FOUNDATION: &str = "foundation";
 /// full precision with fresh ranges. Shared scores start from the Fisher information if it is estimated, else at random.
 ///
 /// With `train.personal.reserved` this is stacked generalisation (Wolpert, 1992): full precision and static mixed
-/// precision are first trained without the reserved interactions, in a folder of their own, and personal stages go on
-/// from there with the reserved ones. What a backbone knows by heart would teach hypernetworks nothing of how it errs.
-/// All other stages see every training interaction; full precision goes on from the foundation.
+/// precision are first trained without the reserved interactions, in a folder of their own, and personal stages learn from
+/// the reserved ones there: what a backbone knows by heart would teach hypernetworks nothing of how it errs. All other
+/// stages see every training interaction, full precision going on from the foundation, and their static model gets what
+/// the personal stage learnt.
 ///
 /// # Errors
 /// As [`Stage::train`].
@@ -86,7 +87,8 @@ impl Level<'_> {
     ) -> Result<Vec<Chord<Backend>>, TrainingError> {
         let Self { config, data, device, run, foundation } = *self;
         let mut log = MetricsLog::open(run)?;
-        let first = Stage { config, data, device, run, precision: Precision::Fp32, teacher: None };
+        let first =
+            Stage { config, data, device, run, precision: Precision::Fp32, teacher: None, transfer: None };
         let fp32 = first.train(start, &mut log)?;
         let teacher = (config.train.distillation.weight > 0.0).then(|| fp32.backbone.valid());
         let stage = |precision| Stage { precision, teacher: teacher.as_ref(), ..first };
@@ -96,11 +98,16 @@ impl Level<'_> {
         let mut fisher = None;
         let mut models = vec![fp32];
         for &precision in &stages[1..] {
-            let start = match (precision, foundation) {
-                (Precision::Personal, Some(models)) => models[1].clone(),
-                (Precision::PersonalMask, Some(models)) => models[2].clone(),
-                (Precision::Personal | Precision::PersonalMask, None) => models[models.len() - 1].clone(),
-                (Precision::Fisher | Precision::Static | Precision::StaticMask, _)
+            // Whatever came before a personal stage is its static one.
+            let last = models[models.len() - 1].clone();
+            let foundation = match precision {
+                Precision::Personal => foundation.map(|models| &models[1]),
+                Precision::PersonalMask => foundation.map(|models| &models[2]),
+                _ => None,
+            };
+            let start = match precision {
+                Precision::Personal | Precision::PersonalMask => foundation.unwrap_or(&last).clone(),
+                Precision::Fisher | Precision::Static | Precision::StaticMask
                     if config.train.fisher.windows > 0 =>
                 {
                     if fisher.is_none() && !finished(run, precision).exists() {
@@ -110,7 +117,8 @@ impl Level<'_> {
                 }
                 _ => ranged.clone(),
             };
-            models.push(stage(precision).train(start, &mut log)?);
+            let transfer = foundation.map(|foundation| [foundation, &last]);
+            models.push(Stage { transfer, ..stage(precision) }.train(start, &mut log)?);
         }
         Ok(models)
     }

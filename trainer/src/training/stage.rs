@@ -8,7 +8,7 @@ use super::fisher;
 use super::metrics_log::{MetricsLog, Record};
 use super::process_memory::ProcessMemory;
 use super::step::{StepContext, mix};
-use super::{interrupt, progress, shrinkage};
+use super::{interrupt, progress, shrinkage, transfer};
 use crate::allocator::{AllocationError, Allocator};
 use crate::config::{Config, Schedule};
 use crate::data::{HeldOut, Split};
@@ -93,6 +93,8 @@ pub struct Stage<'a> {
     pub precision: Precision,
     /// The full-precision model to learn from, on the plain device.
     pub teacher: Option<&'a Backbone<Backend>>,
+    /// The model that this stage starts from, and the one of the same origin that gets what it learns.
+    pub transfer: Option<[&'a Chord<Backend>; 2]>,
 }
 
 /// The finished weights of a stage.
@@ -130,6 +132,13 @@ impl Stage<'_> {
         )?;
         bar.finish_and_clear();
         Ok(Some(found))
+    }
+
+    /// `model`, what it learnt put onto the model that is to get it.
+    fn transferred(&self, model: Chord<Backend>) -> Chord<Backend> {
+        let Some([from, onto]) = self.transfer else { return model };
+        let backbone = transfer::moved(onto.backbone.clone(), &from.backbone, &model.backbone);
+        Chord { backbone, shared: onto.shared.clone(), ..model }
     }
 
     fn context<'b>(&'b self, precision: Precision, allocator: &'b Allocator) -> StepContext<'b> {
@@ -202,11 +211,11 @@ impl Stage<'_> {
         let train = &self.config.train;
         let stream = mix(&[train.seed, name.bytes().fold(0, |h, b| mix(&[h, b.into()]))]);
         let epoch_batches = |epoch: usize| {
-            let window = self.config.training_window();
+            let (context, window) = (self.config.model.window.into(), self.config.training_window());
             let seed = mix(&[stream, 1, epoch as u64]);
             match train.personal.reserved {
                 share if share > 0.0 && self.precision.is_personal() => {
-                    batches::reserved_epoch(self.data, share, window, train.batch, seed)
+                    batches::reserved_epoch(self.data, share, context, window, train.batch, seed)
                 }
                 _ => batches::epoch(self.data, window, train.batch, seed),
             }
@@ -307,7 +316,7 @@ impl Stage<'_> {
         if self.precision.is_personal() {
             // Not over the best one: a stage killed here would fit what is fitted already.
             let (chosen, _) = checkpoint::load(&best, model.clone(), self.device)?;
-            checkpoint::save(&done, &shrinkage::fit(self, chosen)?, None)?;
+            checkpoint::save(&done, &shrinkage::fit(self, self.transferred(chosen))?, None)?;
             let _ = std::fs::remove_file(&best);
         } else {
             std::fs::rename(&best, &done)
@@ -328,7 +337,8 @@ impl Stage<'_> {
             return Ok(None);
         }
         let cases: Vec<_> = self.data.cases(Split::Validation).collect();
-        let centred = self.precision.is_personal().then(|| shrinkage::centred(self, model.clone()));
+        let centred =
+            self.precision.is_personal().then(|| shrinkage::centred(self, self.transferred(model.clone())));
         let model = centred.as_ref().unwrap_or(model);
         let engine = TrainerEngine::new(model, self.config, self.precision, self.config.budget.default);
         Ok(Some(Report::of(&engine.evaluate(&cases)?)?))

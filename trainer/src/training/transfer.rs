@@ -1,0 +1,71 @@
+//! What a stage learnt on one model, put onto another of the same origin.
+
+use super::checkpoint::{Tensors, parameters};
+use crate::tensor::{Backend, Tensor, floats};
+use burn::module::{Module, ModuleMapper, Param};
+
+/// `module` with the way from `before` to `after` added to each of its parameters, as in task arithmetic (Ilharco et
+/// al., ICLR 2023). The three have the same shapes; what is the same in `before` and `after` stays.
+pub(super) fn moved<M: Module<Backend>>(module: M, before: &M, after: &M) -> M {
+    module.map(&mut Move { before: parameters(before), after: parameters(after), names: Vec::new() })
+}
+
+struct Move {
+    before: Tensors,
+    after: Tensors,
+    names: Vec<String>,
+}
+
+impl ModuleMapper<Backend> for Move {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.names.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.names.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.names.join(".");
+        let ((_, before), (_, after)) = (&self.before[&name], &self.after[&name]);
+        if before == after {
+            return param;
+        }
+        let values = |bytes: &[u8]| -> Vec<f32> {
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect()
+        };
+        let way = values(before).iter().zip(values(after)).map(|(b, a)| a - b).collect();
+        let (id, tensor, mapper) = param.consume();
+        let learns = tensor.is_require_grad();
+        let way = floats(way, tensor.dims(), &tensor.device());
+        Param::from_mapped_value(id, (tensor.detach() + way).set_require_grad(learns), mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::model::chord::Chord;
+    use crate::tensor::Device;
+    use crate::training::checkpoint::parameters;
+
+    #[test]
+    fn a_way_starts_where_the_module_is() {
+        let device = Device::autodiff(Device::Flex(Default::default()));
+        let drawn = |seed: u64| {
+            let sets = ["model.dim=8".to_owned(), "model.blocks=1".to_owned(), format!("train.seed={seed}")];
+            Chord::new(&config::load(None, &sets).unwrap(), 5, &device).backbone
+        };
+        let [one, other, third] = [drawn(1), drawn(2), drawn(3)];
+        assert_eq!(parameters(&moved(one.clone(), &third, &third)), parameters(&one));
+        let arrived = parameters(&moved(one.clone(), &one, &other));
+        for (name, (shape, bytes)) in parameters(&other) {
+            assert_eq!(arrived[&name].0, shape);
+            for (a, b) in arrived[&name].1.chunks(4).zip(bytes.chunks(4)) {
+                let [a, b] = [a, b].map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+                assert!((a - b).abs() < 1e-6, "{name}: {a} {b}");
+            }
+        }
+    }
+}
