@@ -38,7 +38,7 @@ impl ModuleMapper<Backend> for Move {
         let (id, tensor, mapper) = param.consume();
         let learns = tensor.is_require_grad();
         let way = floats(way, tensor.dims(), &tensor.device());
-        Param::from_mapped_value(id, (tensor.detach() + way).set_require_grad(learns), mapper)
+        Param::from_mapped_value(id, (tensor.detach() + way).detach().set_require_grad(learns), mapper)
     }
 }
 
