@@ -124,7 +124,8 @@ fn an_early_end_is_the_same_after_a_kill() {
     assert_eq!(files(desk.path("parts/events/static")).len(), 1);
 }
 
-/// With interactions of its own a personal stage starts from a static model that never saw them, killed or not.
+/// With interactions of its own a personal stage starts from a static model that never saw them, and what it learns goes
+/// onto the one that did; killed or not.
 #[cfg(unix)]
 #[test]
 fn personal_plans_are_learnt_from_what_the_backbone_has_not_seen() {
@@ -158,8 +159,8 @@ fn personal_plans_are_learnt_from_what_the_backbone_has_not_seen() {
             "{personal} differs after a kill"
         );
         let frozen = backbone(&path);
-        assert!(!frozen.is_empty() && frozen == backbone(&format!("whole/foundation/checkpoints/{own}")));
-        assert!(frozen != backbone(&format!("whole/checkpoints/{own}")));
+        assert!(!frozen.is_empty() && frozen == backbone(&format!("whole/checkpoints/{own}")));
+        assert!(frozen != backbone(&format!("whole/foundation/checkpoints/{own}")));
     }
     assert_eq!(epochs(&desk, "whole", "fp32").len(), 3);
 }
