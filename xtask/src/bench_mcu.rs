@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::boards::{BOARDS, Board};
+use crate::peers::Peers;
 use crate::qemu;
 use crate::test::{run_command, workspace};
 
@@ -19,32 +20,30 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// One layer for one plan: what ran, and what it took.
 #[derive(Debug)]
-struct Case {
-    kernel: String,
-    held: String,
-    activations: String,
-    inputs: u64,
-    outputs: u64,
-    rows: u64,
-    plan: String,
-    instructions: u64,
-    cycles: u64,
+pub(crate) struct Case {
+    pub(crate) kernel: String,
+    pub(crate) held: String,
+    pub(crate) activations: String,
+    pub(crate) inputs: u64,
+    pub(crate) outputs: u64,
+    pub(crate) rows: u64,
+    pub(crate) plan: String,
+    pub(crate) instructions: u64,
+    pub(crate) cycles: u64,
 }
 
 impl Case {
-    fn per_mac(&self, count: u64) -> f64 {
+    pub(crate) fn per_mac(&self, count: u64) -> f64 {
         count as f64 / (self.inputs * self.outputs * self.rows) as f64
     }
 }
 
-/// Counts the kernels and writes `benches/mcu/results.md` and `results.json`.
-pub fn run() -> Result<()> {
+/// Counts the kernels and writes `benches/mcu/results.md` and `results.json`; with peers `peers.md` too.
+pub fn run(peers: &Peers) -> Result<()> {
     let folder = workspace().join("benches");
     let target_dir = target_dir();
-    build(&folder.join("insn-count"), &target_dir, &[])?;
-    let library = format!("{}insn_count{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let plugin = target_dir.join("release").join(library);
-    let [layers, parts] = ["bench", "model"].map(|name| regions(name, &target_dir, &plugin));
+    let plugin = plugin(&target_dir)?;
+    let [layers, parts] = ["bench", "model"].map(|name| regions(name, BOARD, &target_dir, &plugin));
     let cases: Vec<Case> = layers?.iter().map(case).collect::<Result<_>>()?;
     let models = models(&parts?)?;
     let versions = [version(BOARD.qemu)?, version("rustc")?];
@@ -52,23 +51,38 @@ pub fn run() -> Result<()> {
     fs::write(folder.join("mcu/results.md"), &text)?;
     fs::write(folder.join("mcu/results.json"), json(&cases, &models, &versions))?;
     println!("{text}");
-    Ok(())
+    peers.run(&cases, &target_dir, &plugin)
+}
+
+/// Builds the counting plugin.
+fn plugin(target_dir: &Path) -> Result<PathBuf> {
+    run_command(cargo_build(target_dir).arg("--locked").current_dir(workspace().join("benches/insn-count")))?;
+    let library = format!("{}insn_count{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    Ok(target_dir.join("release").join(library))
+}
+
+/// The layers of program `bench` on a board.
+pub(crate) fn layers(board: &Board, target_dir: &Path, plugin: &Path) -> Result<Vec<Case>> {
+    regions("bench", board, target_dir, plugin)?.iter().map(case).collect()
 }
 
 /// A counted region: its name in words, instructions, cycles.
-struct Region {
-    words: Vec<String>,
-    instructions: u64,
-    cycles: u64,
+pub(crate) struct Region {
+    pub(crate) words: Vec<String>,
+    pub(crate) instructions: u64,
+    pub(crate) cycles: u64,
 }
 
-/// Runs program `name` under the counting plugin. Its lines name the regions, the plugin's have the counts, in the same
-/// order.
-fn regions(name: &str, target_dir: &Path, plugin: &Path) -> Result<Vec<Region>> {
-    let elf = firmware(name, target_dir)?;
+fn regions(name: &str, board: &Board, target_dir: &Path, plugin: &Path) -> Result<Vec<Region>> {
+    count(&firmware(name, board, target_dir)?, board, target_dir, plugin)
+}
+
+/// Runs a program under the counting plugin. Its lines name the regions, the plugin's have the counts, in the same order.
+pub(crate) fn count(elf: &Path, board: &Board, target_dir: &Path, plugin: &Path) -> Result<Vec<Region>> {
     let counts = target_dir.join("counts.txt");
     let arguments = format!("{},out={}", plugin.display(), counts.display());
-    let (code, names) = emulate(&elf, &["-plugin", &arguments])?;
+    let (code, names) = emulate(elf, board, &["-plugin", &arguments])?;
+    let name = elf.display();
     if code != 0 {
         bail!("{name} exits with {code}: {names}");
     }
@@ -91,37 +105,43 @@ fn target_dir() -> PathBuf {
     target.join("bench-mcu")
 }
 
-/// Builds program `name` of `benches/mcu/firmware`; returns its ELF.
+/// Builds program `name` of `benches/mcu/firmware` for an Arm board; returns its ELF.
 ///
 /// Errors: a build that fails.
-pub fn firmware(name: &str, target_dir: &Path) -> Result<PathBuf> {
-    build(&workspace().join("benches/mcu/firmware"), target_dir, &["--bin", name])?;
-    Ok(target_dir.join(BOARD.target).join("release").join(name))
+pub fn firmware(name: &str, board: &Board, target_dir: &Path) -> Result<PathBuf> {
+    let target_dir = target_dir.join(board.core);
+    let flags = format!("target.{}.rustflags={:?}", board.target, board.rustflags);
+    let mut command = cargo_build(&target_dir);
+    command.args(["--locked", "--bin", name, "--target", board.target, "--config", &flags]);
+    // Flags of the host would come in place of the core's.
+    command
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("CHORD_BENCH_BOARD", board.name);
+    run_command(command.current_dir(workspace().join("benches/mcu/firmware")))?;
+    Ok(target_dir.join(board.target).join("release").join(name))
 }
 
-fn build(folder: &Path, target_dir: &Path, arguments: &[&str]) -> Result<()> {
+pub(crate) fn cargo_build(target_dir: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--release", "--target-dir"]).arg(target_dir);
     command
-        .args(["build", "--quiet", "--release", "--locked", "--target-dir"])
-        .arg(target_dir)
-        .args(arguments);
-    run_command(command.current_dir(folder))
 }
 
 /// Runs a firmware that prints plain text; returns its exit code and the text.
 ///
 /// Errors: no QEMU, the timeout.
-pub fn emulate(elf: &Path, arguments: &[&str]) -> Result<(i32, String)> {
-    let mut command = Command::new(BOARD.qemu);
+pub fn emulate(elf: &Path, board: &Board, arguments: &[&str]) -> Result<(i32, String)> {
+    let mut command = Command::new(board.qemu);
     command
-        .args(BOARD.machine)
+        .args(board.machine)
         .args(qemu::ARGUMENTS)
         .arg(elf)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let mut child = command.spawn().with_context(|| format!("starting {}", BOARD.qemu))?;
+    let mut child = command.spawn().with_context(|| format!("starting {}", board.qemu))?;
     let mut stdout = child.stdout.take().context("QEMU's stdout is a pipe")?;
     let reader = std::thread::spawn(move || std::io::read_to_string(&mut stdout));
     let start = Instant::now();
@@ -196,7 +216,7 @@ fn models(regions: &[Region]) -> Result<Vec<Model>> {
     Ok(models)
 }
 
-fn version(program: &str) -> Result<String> {
+pub(crate) fn version(program: &str) -> Result<String> {
     let output = Command::new(program).arg("--version").output().with_context(|| program.to_owned())?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
 }

@@ -6,6 +6,7 @@ pub mod c_api;
 pub mod firmware;
 pub mod fuzz;
 pub mod no_fpu;
+pub mod peers;
 pub mod qemu;
 pub mod size;
 pub mod test;

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::boards::Board;
 use xtask::firmware::Firmware;
+use xtask::peers::Peers;
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -24,7 +25,7 @@ enum Command {
     /// Installs what the tests need and runs all of them, those in QEMU and on wgpu included.
     Test,
     /// Counts the kernels' instructions on a Cortex-M4F in QEMU and writes them to benches/mcu/.
-    BenchMcu,
+    BenchMcu(Peers),
     /// Counts one inference on cores without an FPU in QEMU and writes it to benches/mcu/.
     BenchNoFpu,
     /// Writes c-api/include/chord.h from the sources of the C interface.
@@ -68,7 +69,7 @@ fn main() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Setup => xtask::test::set_up().map(|()| ExitCode::SUCCESS),
         Command::Test => xtask::test::run().map(|()| ExitCode::SUCCESS),
-        Command::BenchMcu => xtask::bench_mcu::run().map(|()| ExitCode::SUCCESS),
+        Command::BenchMcu(peers) => xtask::bench_mcu::run(&peers).map(|()| ExitCode::SUCCESS),
         Command::BenchNoFpu => xtask::no_fpu::run().map(|()| ExitCode::SUCCESS),
         Command::CHeader => xtask::c_api::write_header().map(|()| ExitCode::SUCCESS),
         Command::CExample => run(&xtask::c_api::example(&xtask::c_api::target_dir())?, 60),

@@ -17,8 +17,7 @@ const THREE_BITS: [u8; 8] = [3, 2, 2, 1, 1, 1, 1, 0];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=memory.x");
-    println!("cargo::rustc-link-search={}", env!("CARGO_MANIFEST_DIR"));
+    memory_map();
     for argument in ["-Tlink.x", "--nmagic"] {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
@@ -35,6 +34,20 @@ fn main() {
     model("sasrec", &random_model::sasrec(shape, [0, 2, 4, 8]));
     let shape = CaserShape { items: 200, window: 5, dim: 64, horizontal: 16, vertical: 4 };
     model("caser", &random_model::caser(shape, [0, 2, 4, 8]));
+}
+
+/// Puts the memory map of the board, of which `cargo xtask` has told, where link.x of cortex-m-rt looks for it.
+fn memory_map() {
+    println!("cargo::rerun-if-env-changed=CHORD_BENCH_BOARD");
+    let board = env::var("CHORD_BENCH_BOARD").unwrap_or_else(|_| "mps2-an386".into());
+    let map = format!("{}/../../../firmware-example/boards/{board}.x", env!("CARGO_MANIFEST_DIR"));
+    println!("cargo::rerun-if-changed={map}");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::copy(&map, out.join("memory.x")).unwrap_or_else(|error| panic!("{map}: {error}"));
+    println!("cargo::rustc-link-search={}", out.display());
+    // A build script sees no more of the kernels' choice.
+    let kernel = if board == "mps3-an547" { "mve" } else { "dsp" };
+    println!("cargo::rustc-env=CHORD_NATIVE_KERNEL={kernel}");
 }
 
 /// Writes a random model and a plan of 3.0 bits to the build's folder.

@@ -23,7 +23,7 @@ pub(super) type Block = [i8; 16];
 pub(super) const STEP: usize = 16;
 
 /// Words before the parts of a packed layer.
-const HEADER: usize = 4;
+pub(super) const HEADER: usize = 4;
 
 /// A family of vector processors.
 pub(super) trait Tiles {
@@ -101,6 +101,7 @@ impl Operands<'_> {
     }
 
     /// Whether the channels' outputs lie side by side.
+    #[cfg(not(chord_mve))]
     pub(super) fn adjacent(&self) -> bool {
         let [[a, b, c, d], ..] = *self.numbers;
         [b, c, d] == [a + 4, a + 8, a + 12]
@@ -184,7 +185,7 @@ impl<T: Tiles> Linear for T {
 }
 
 /// Words that the codes of a packed group take.
-const fn stored(inputs: usize, bits: u8) -> usize {
+pub(super) const fn stored(inputs: usize, bits: u8) -> usize {
     inputs.div_ceil(4) * bits as usize / 2
 }
 

@@ -1,10 +1,13 @@
 //! The integer inner loops, behind one seam: every kernel gives the same numbers, only faster (`docs/kernels.md`).
 
-#[cfg_attr(not(any(target_arch = "aarch64", target_arch = "x86_64")), allow(dead_code))]
+#[cfg_attr(not(any(chord_mve, target_arch = "aarch64", target_arch = "x86_64")), allow(dead_code))]
 mod blocks;
 #[cfg(chord_dsp)]
 #[allow(unsafe_code)]
 mod dsp;
+#[cfg(chord_mve)]
+#[allow(unsafe_code)]
+mod mve;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 #[allow(unsafe_code)]
 mod neon;
@@ -23,6 +26,8 @@ use chord_plan::numerics::{self, step};
 
 #[cfg(chord_dsp)]
 pub use dsp::Dsp;
+#[cfg(chord_mve)]
+pub use mve::Mve;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use neon::Neon;
 pub use scalar::Scalar;
@@ -33,7 +38,10 @@ use crate::Widths;
 use crate::span::copy;
 
 /// The fastest kernel that this target is known to run.
-#[cfg(chord_dsp)]
+#[cfg(chord_mve)]
+pub type Native = Mve;
+/// The fastest kernel that this target is known to run.
+#[cfg(all(chord_dsp, not(chord_mve)))]
 pub type Native = Dsp;
 /// The fastest kernel that this target is known to run.
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]

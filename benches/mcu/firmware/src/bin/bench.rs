@@ -14,6 +14,9 @@ use cortex_m_semihosting::hprintln;
 const ROWS: usize = 50;
 const WIDEST: usize = 200;
 
+/// Name of the target's kernel.
+const NATIVE: &str = env!("CHORD_NATIVE_KERNEL");
+
 fn bits(plan: &str, channel: usize, outputs: usize) -> u8 {
     // A quarter of the channels at 8 bits, a quarter at 4, the rest at 2.
     let mix = |quarter: usize| [8, 4, 2, 2][quarter];
@@ -64,11 +67,11 @@ fn main() -> ! {
                             plan
                         );
                     };
-                    case("dsp", "in-place");
+                    case(NATIVE, "in-place");
                     let kernel = Native::default();
                     counted(|| kernel.layer(tokens, black_box(&layer), widths, SCRATCH, out));
                     kernel.pack(&layer, widths, PACKED);
-                    case("dsp", "packed");
+                    case(NATIVE, "packed");
                     counted(|| kernel.packed_layer(tokens, black_box(layer.layer()), PACKED, SCRATCH, out));
                     if activations == "uniform" && inputs == 64 {
                         case("scalar", "in-place");

@@ -1,0 +1,120 @@
+//! Armv8.1-M with integer MVE: Cortex-M55, M85.
+//!
+//! `vmladava` adds sixteen products of bytes to a general-purpose register; a tile has eight sums, of two rows by four
+//! channels. Sums become outputs in the scalar FPU, and what happens between the layers is [`Dsp`]'s: the vector unit
+//! takes subnormal floats for 0, which `docs/numerics.md` forbids.
+
+mod dot;
+mod lay;
+mod row;
+mod tile;
+
+use chord_plan::bundle::{Floats, LayerView};
+use chord_plan::manifest::Layer;
+
+use super::blocks::{Block, Operands, Tiles};
+use super::{Dsp, Linear, Tokens, scalar};
+use crate::Widths;
+
+/// The kernel for cores with integer MVE.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mve;
+
+impl Linear for Mve {
+    fn layer(
+        &self,
+        tokens: Tokens<'_>,
+        layer: &LayerView<'_>,
+        widths: Widths<'_>,
+        scratch: &mut [u32],
+        out: &mut [f32],
+    ) {
+        Blocks.layer(tokens, layer, widths, scratch, out);
+    }
+
+    fn pack(&self, layer: &LayerView<'_>, widths: Widths<'_>, packed: &mut [u32]) {
+        Blocks.pack(layer, widths, packed);
+    }
+
+    fn packed_layer(
+        &self,
+        tokens: Tokens<'_>,
+        layer: &Layer,
+        packed: &[u32],
+        scratch: &mut [u32],
+        out: &mut [f32],
+    ) {
+        if !row::packed_layer(tokens, layer, packed, scratch, out) {
+            Blocks.packed_layer(tokens, layer, packed, scratch, out);
+        }
+    }
+
+    fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
+        dot::dot(token, codes, 8)
+    }
+
+    fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
+        match bits {
+            2 | 4 | 8 => dot::dot(token, codes, bits),
+            _ => scalar::filter_row(token, codes, bits),
+        }
+    }
+
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        Dsp.quantise(x, out)
+    }
+
+    fn add(&self, x: &mut [f32], y: &[f32]) {
+        Dsp.add(x, y);
+    }
+
+    fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
+        Dsp.layer_norm(x, gamma, beta, epsilon, out);
+    }
+
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        Dsp.attend(query, keys, values, stride, scale, scores, out);
+    }
+}
+
+/// Layers as all vector kernels do them.
+struct Blocks;
+
+impl Tiles for Blocks {
+    fn lay_rows(&self, tokens: &[i8], inputs: usize, width: usize, rows: &mut [Block]) {
+        lay::rows(tokens, inputs, width, rows);
+    }
+
+    fn lay(&self, channels: [&[i8]; 4], bits: u8, weights: &mut [Block]) {
+        lay::channels(channels, bits, weights);
+    }
+
+    fn unpack(&self, packed: &[i8], bits: u8, weights: &mut [Block]) {
+        lay::unpack(packed, bits, weights);
+    }
+
+    fn sum(&self, token: &[i8]) -> i32 {
+        dot::sum(token)
+    }
+
+    fn multiply(&self, operands: Operands<'_>) {
+        tile::multiply(operands);
+    }
+
+    fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
+        Linear::dot(&Mve, token, codes)
+    }
+
+    fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
+        Linear::filter_row(&Mve, token, codes, bits)
+    }
+}
