@@ -8,7 +8,8 @@
 //! 2 bits four do. What is left at the end shares its bytes in the same way, the first codes in the low bits.
 
 use chord_plan::bundle::LayerView;
-use chord_plan::manifest::Layer;
+use chord_plan::manifest::{Activation, Layer};
+use chord_plan::numerics;
 #[cfg(target_arch = "x86_64")]
 use chord_plan::numerics::channel_output;
 
@@ -52,7 +53,7 @@ pub(super) trait Tiles {
 
     /// `sum a`.
     fn sum(&self, token: &[i8]) -> i32 {
-        token.iter().map(|&a| i32::from(a)).sum()
+        sum(token)
     }
 
     /// All rows' outputs of a group. Operands that do not [`fit`](Operands::fit) give none.
@@ -63,6 +64,31 @@ pub(super) trait Tiles {
 
     /// As [`Linear::filter_row`].
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32;
+
+    /// As [`Linear::quantise`].
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        numerics::quantise_token(x, out)
+    }
+
+    /// As [`Linear::activate`].
+    fn activate(&self, activation: Activation, x: &mut [f32]) {
+        activate(activation, x);
+    }
+
+    /// As [`Linear::attend`].
+    #[expect(clippy::too_many_arguments, reason = "those of the function that it stands for")]
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        numerics::attend(query, keys, values, stride, scale, scores, out);
+    }
 }
 
 /// What a tile multiplies.
@@ -181,6 +207,38 @@ impl<T: Tiles> Linear for T {
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
         Tiles::filter_row(self, token, codes, bits)
     }
+
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        Tiles::quantise(self, x, out)
+    }
+
+    fn activate(&self, activation: Activation, x: &mut [f32]) {
+        Tiles::activate(self, activation, x);
+    }
+
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        Tiles::attend(self, query, keys, values, stride, scale, scores, out);
+    }
+}
+
+/// As [`Tiles::sum`], for whatever the caller is compiled for.
+#[inline(always)]
+pub(super) fn sum(token: &[i8]) -> i32 {
+    token.iter().map(|&a| i32::from(a)).sum()
+}
+
+/// As [`Linear::activate`].
+pub(super) fn activate(activation: Activation, x: &mut [f32]) {
+    x.iter_mut().for_each(|x| *x = activation.apply(*x));
 }
 
 /// Words that the codes of a packed group take.

@@ -2,6 +2,10 @@
 //!
 //! With the crate's feature `std` the running processor says what it has, else the build's target features.
 
+mod attention;
+mod elementary;
+mod token;
+
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_add_epi32, _mm_add_ps, _mm_cvtepi32_ps, _mm_loadu_ps, _mm_mul_ps, _mm_set1_epi32,
     _mm_set1_ps, _mm_storeu_ps, _mm_sub_epi32, _mm256_abs_epi8, _mm256_add_epi32, _mm256_castsi256_si128,
@@ -10,6 +14,9 @@ use core::arch::x86_64::{
     _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sign_epi8, _mm256_xor_si256,
 };
 use core::array::from_fn;
+
+use chord_plan::manifest::Activation;
+use chord_plan::numerics;
 
 use super::blocks::{self, Block, Operands, Tiles};
 use super::scalar;
@@ -113,6 +120,52 @@ impl Tiles for X86 {
             _ => unsafe { filter_row(token, codes, bits) },
         }
     }
+
+    fn sum(&self, token: &[i8]) -> i32 {
+        match self.0 {
+            Extension::None => blocks::sum(token),
+            // SAFETY: as above.
+            _ => unsafe { sum(token) },
+        }
+    }
+
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        match self.0 {
+            Extension::None => numerics::quantise_token(x, out),
+            // SAFETY: as above.
+            _ => unsafe { token::quantise(x, out) },
+        }
+    }
+
+    fn activate(&self, activation: Activation, x: &mut [f32]) {
+        match (self.0, activation) {
+            (Extension::None, _) | (_, Activation::Relu) => blocks::activate(activation, x),
+            // SAFETY: as above.
+            (_, Activation::Gelu) => unsafe { token::activate(x) },
+        }
+    }
+
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        match self.0 {
+            Extension::None => numerics::attend(query, keys, values, stride, scale, scores, out),
+            // SAFETY: as above.
+            _ => unsafe { attention::attention(query, keys, values, stride, scale, scores, out) },
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn sum(token: &[i8]) -> i32 {
+    blocks::sum(token)
 }
 
 #[target_feature(enable = "avx2")]
