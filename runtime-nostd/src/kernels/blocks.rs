@@ -1,17 +1,14 @@
-//! What the vector kernels share: weights in blocks of 4 channels x 4 inputs, and a layer's way through them.
+//! What AArch64's kernels share: weights in blocks of 4 channels x 4 inputs, and a layer's way through them.
 //!
 //! A group is 4 channels of one width. Its codes lie in blocks of 16 bytes: inputs `4 i .. 4 i + 4` of the first channel,
-//! of the second, and so on, which is what `sdot` and `vpdpbusd` take; a load that takes four words apart gives each
+//! of the second, and so on, which is what `sdot` takes; a load that takes four words apart gives each
 //! channel's codes by themselves. Packed, a layer is numbers of groups at 8, 4 and 2 bits and of channels at 0 bits; a
 //! channel and its bias for each of the latter; then the groups, widest first: their outputs' offsets in bytes, steps
 //! and biases, one word each, then their blocks. At 4 bits two blocks share one's bytes, the first in the low bits; at
 //! 2 bits four do. What is left at the end shares its bytes in the same way, the first codes in the low bits.
 
 use chord_plan::bundle::LayerView;
-use chord_plan::manifest::{Activation, Layer};
-use chord_plan::numerics;
-#[cfg(target_arch = "x86_64")]
-use chord_plan::numerics::channel_output;
+use chord_plan::manifest::Layer;
 
 use super::{Linear, Tokens, groups, numbers, word};
 use crate::Widths;
@@ -53,7 +50,7 @@ pub(super) trait Tiles {
 
     /// `sum a`.
     fn sum(&self, token: &[i8]) -> i32 {
-        sum(token)
+        token.iter().map(|&a| i32::from(a)).sum()
     }
 
     /// All rows' outputs of a group. Operands that do not [`fit`](Operands::fit) give none.
@@ -64,31 +61,6 @@ pub(super) trait Tiles {
 
     /// As [`Linear::filter_row`].
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32;
-
-    /// As [`Linear::quantise`].
-    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
-        numerics::quantise_token(x, out)
-    }
-
-    /// As [`Linear::activate`].
-    fn activate(&self, activation: Activation, x: &mut [f32]) {
-        activate(activation, x);
-    }
-
-    /// As [`Linear::attend`].
-    #[expect(clippy::too_many_arguments, reason = "those of the function that it stands for")]
-    fn attend(
-        &self,
-        query: &[f32],
-        keys: &[f32],
-        values: &[f32],
-        stride: usize,
-        scale: f32,
-        scores: &mut [f32],
-        out: &mut [f32],
-    ) {
-        numerics::attend(query, keys, values, stride, scale, scores, out);
-    }
 }
 
 /// What a tile multiplies.
@@ -207,38 +179,6 @@ impl<T: Tiles> Linear for T {
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
         Tiles::filter_row(self, token, codes, bits)
     }
-
-    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
-        Tiles::quantise(self, x, out)
-    }
-
-    fn activate(&self, activation: Activation, x: &mut [f32]) {
-        Tiles::activate(self, activation, x);
-    }
-
-    fn attend(
-        &self,
-        query: &[f32],
-        keys: &[f32],
-        values: &[f32],
-        stride: usize,
-        scale: f32,
-        scores: &mut [f32],
-        out: &mut [f32],
-    ) {
-        Tiles::attend(self, query, keys, values, stride, scale, scores, out);
-    }
-}
-
-/// As [`Tiles::sum`], for whatever the caller is compiled for.
-#[inline(always)]
-pub(super) fn sum(token: &[i8]) -> i32 {
-    token.iter().map(|&a| i32::from(a)).sum()
-}
-
-/// As [`Linear::activate`].
-pub(super) fn activate(activation: Activation, x: &mut [f32]) {
-    x.iter_mut().for_each(|x| *x = activation.apply(*x));
 }
 
 /// Words that the codes of a packed group take.
@@ -363,28 +303,6 @@ fn unpack_bits<const BITS: usize, const PER_BYTE: usize>(packed: &[i8], weights:
     }
     for (i, out) in rest.as_flattened_mut().chunks_exact_mut(end.len().max(1)).enumerate() {
         out.iter_mut().zip(end).for_each(|(code, &byte)| *code = level(byte, i));
-    }
-}
-
-/// As [`Tiles::multiply`], in plain Rust.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn multiply(operands: &mut Operands<'_>) {
-    let Operands { rows, width, sums, scales, weights, codes, numbers, outputs, out } = operands;
-    let [offsets, steps, biases] = numbers;
-    let rows = rows.as_flattened().chunks_exact((*width).max(1)).zip(*sums).zip(*scales);
-    for (((row, &sum), &scale), out) in rows.zip(out.chunks_exact_mut((*outputs).max(1))) {
-        let mut products = [0; 4];
-        for (a, block) in row.as_chunks::<4>().0.iter().zip(*weights) {
-            for (product, w) in products.iter_mut().zip(block.as_chunks::<4>().0) {
-                *product += a.iter().zip(w).map(|(&a, &w)| i32::from(a) * i32::from(w)).sum::<i32>();
-            }
-        }
-        for (((product, &offset), &step), &bias) in products.into_iter().zip(offsets).zip(steps).zip(biases) {
-            if let Some(y) = out.get_mut(offset as usize / 4) {
-                let t = if *codes { 2 * product + sum } else { product };
-                *y = channel_output(t, f32::from_bits(step), scale, f32::from_bits(bias));
-            }
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The integer inner loops, behind one seam: every kernel gives the same numbers, only faster (`docs/kernels.md`).
 
-#[cfg_attr(not(any(target_arch = "aarch64", target_arch = "x86_64")), allow(dead_code))]
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
 mod blocks;
 #[cfg(chord_dsp)]
 #[allow(unsafe_code)]

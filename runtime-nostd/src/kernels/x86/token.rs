@@ -1,4 +1,4 @@
-//! The loops over one token between the layers, eight numbers at a time.
+//! The loops over one token between the layers, eight numbers at a time (`docs/numerics.md`, sections 2, 6 and 7).
 
 use core::arch::x86_64::{
     __m128, __m256, __m256i, _mm_add_ps, _mm_setzero_ps, _mm_storel_epi64, _mm_storeu_ps, _mm256_add_ps,
