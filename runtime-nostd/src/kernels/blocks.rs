@@ -9,8 +9,9 @@
 
 use chord_plan::bundle::LayerView;
 use chord_plan::manifest::Layer;
+use chord_plan::numerics::channel_output;
 
-use super::{Linear, Tokens, groups, numbers, word};
+use super::{Linear, Tokens, groups, numbers, step_and_bias, word};
 use crate::Widths;
 use crate::span::copy;
 
@@ -115,6 +116,12 @@ impl<T: Tiles> Linear for T {
         out: &mut [f32],
     ) {
         let (inputs, outputs) = (layer.layer().inputs, layer.layer().outputs);
+        if let &[scale] = tokens.scales
+            && tokens.codes.len() == inputs
+            && out.len() == outputs
+        {
+            return one_row(self, tokens.codes, scale, layer, widths, out);
+        }
         let Some(mut pass) = Pass::new(self, tokens, inputs, outputs, scratch, out) else {
             return out.fill(f32::NAN);
         };
@@ -178,6 +185,27 @@ impl<T: Tiles> Linear for T {
 
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
         Tiles::filter_row(self, token, codes, bits)
+    }
+}
+
+/// One row in place: nothing is laid out for it alone.
+fn one_row(
+    tiles: &impl Tiles,
+    token: &[i8],
+    scale: f32,
+    layer: &LayerView<'_>,
+    widths: Widths<'_>,
+    out: &mut [f32],
+) {
+    for (channel, y) in out.iter_mut().enumerate() {
+        *y = match widths.bits(channel) {
+            0 => layer.bias(channel, 0),
+            bits => {
+                let t = tiles.filter_row(token, layer.codes(channel), bits);
+                let [step, bias] = step_and_bias(layer, channel, bits);
+                channel_output(t, step, scale, bias)
+            }
+        };
     }
 }
 
