@@ -140,8 +140,7 @@ impl<K: Linear> Forward<'_, K> {
         let hidden = span_mut(buffers.output, 0, count * inner);
         let input = tokens(buffers.codes, buffers.scales, dim, 0, count);
         self.layer(block, LayerKind::Expand, input, buffers.scratch, hidden);
-        let activation = self.shape.activation;
-        hidden.iter_mut().for_each(|x| *x = activation.apply(*x));
+        self.kernel.activate(self.shape.activation, hidden);
         self.quantise(hidden, inner, count, buffers.codes, buffers.scales);
         let output = span_mut(buffers.output, 0, count * dim);
         let input = tokens(buffers.codes, buffers.scales, inner, 0, count);

@@ -1,7 +1,7 @@
-//! What the vector kernels share: weights in blocks of 4 channels x 4 inputs, and a layer's way through them.
+//! What AArch64's kernels share: weights in blocks of 4 channels x 4 inputs, and a layer's way through them.
 //!
 //! A group is 4 channels of one width. Its codes lie in blocks of 16 bytes: inputs `4 i .. 4 i + 4` of the first channel,
-//! of the second, and so on, which is what `sdot` and `vpdpbusd` take; a load that takes four words apart gives each
+//! of the second, and so on, which is what `sdot` takes; a load that takes four words apart gives each
 //! channel's codes by themselves. Packed, a layer is numbers of groups at 8, 4 and 2 bits and of channels at 0 bits; a
 //! channel and its bias for each of the latter; then the groups, widest first: their outputs' offsets in bytes, steps
 //! and biases, one word each, then their blocks. At 4 bits two blocks share one's bytes, the first in the low bits; at
@@ -9,10 +9,9 @@
 
 use chord_plan::bundle::LayerView;
 use chord_plan::manifest::Layer;
-#[cfg(target_arch = "x86_64")]
 use chord_plan::numerics::channel_output;
 
-use super::{Linear, Tokens, groups, numbers, word};
+use super::{Linear, Tokens, groups, numbers, step_and_bias, word};
 use crate::Widths;
 use crate::span::copy;
 
@@ -118,6 +117,12 @@ impl<T: Tiles> Linear for T {
         out: &mut [f32],
     ) {
         let (inputs, outputs) = (layer.layer().inputs, layer.layer().outputs);
+        if let &[scale] = tokens.scales
+            && tokens.codes.len() == inputs
+            && out.len() == outputs
+        {
+            return one_row(self, tokens.codes, scale, layer, widths, out);
+        }
         let Some(mut pass) = Pass::new(self, tokens, inputs, outputs, scratch, out) else {
             return out.fill(f32::NAN);
         };
@@ -181,6 +186,27 @@ impl<T: Tiles> Linear for T {
 
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
         Tiles::filter_row(self, token, codes, bits)
+    }
+}
+
+/// One row in place: nothing is laid out for it alone.
+fn one_row(
+    tiles: &impl Tiles,
+    token: &[i8],
+    scale: f32,
+    layer: &LayerView<'_>,
+    widths: Widths<'_>,
+    out: &mut [f32],
+) {
+    for (channel, y) in out.iter_mut().enumerate() {
+        *y = match widths.bits(channel) {
+            0 => layer.bias(channel, 0),
+            bits => {
+                let t = tiles.filter_row(token, layer.codes(channel), bits);
+                let [step, bias] = step_and_bias(layer, channel, bits);
+                channel_output(t, step, scale, bias)
+            }
+        };
     }
 }
 
@@ -306,28 +332,6 @@ fn unpack_bits<const BITS: usize, const PER_BYTE: usize>(packed: &[i8], weights:
     }
     for (i, out) in rest.as_flattened_mut().chunks_exact_mut(end.len().max(1)).enumerate() {
         out.iter_mut().zip(end).for_each(|(code, &byte)| *code = level(byte, i));
-    }
-}
-
-/// As [`Tiles::multiply`], in plain Rust.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn multiply(operands: &mut Operands<'_>) {
-    let Operands { rows, width, sums, scales, weights, codes, numbers, outputs, out } = operands;
-    let [offsets, steps, biases] = numbers;
-    let rows = rows.as_flattened().chunks_exact((*width).max(1)).zip(*sums).zip(*scales);
-    for (((row, &sum), &scale), out) in rows.zip(out.chunks_exact_mut((*outputs).max(1))) {
-        let mut products = [0; 4];
-        for (a, block) in row.as_chunks::<4>().0.iter().zip(*weights) {
-            for (product, w) in products.iter_mut().zip(block.as_chunks::<4>().0) {
-                *product += a.iter().zip(w).map(|(&a, &w)| i32::from(a) * i32::from(w)).sum::<i32>();
-            }
-        }
-        for (((product, &offset), &step), &bias) in products.into_iter().zip(offsets).zip(steps).zip(biases) {
-            if let Some(y) = out.get_mut(offset as usize / 4) {
-                let t = if *codes { 2 * product + sum } else { product };
-                *y = channel_output(t, f32::from_bits(step), scale, f32::from_bits(bias));
-            }
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The integer inner loops, behind one seam: every kernel gives the same numbers, only faster (`docs/kernels.md`).
 
-#[cfg_attr(not(any(chord_mve, target_arch = "aarch64", target_arch = "x86_64")), allow(dead_code))]
+#[cfg_attr(not(any(chord_mve, target_arch = "aarch64")), allow(dead_code))]
 mod blocks;
 #[cfg(chord_dsp)]
 #[allow(unsafe_code)]
@@ -21,7 +21,7 @@ use core::array::from_fn;
 
 use chord_plan::Manifest;
 use chord_plan::bundle::{Floats, LayerView};
-use chord_plan::manifest::{Layer, LayerName};
+use chord_plan::manifest::{Activation, Layer, LayerName};
 use chord_plan::numerics::{self, step};
 
 #[cfg(chord_dsp)]
@@ -109,6 +109,11 @@ pub trait Linear {
     /// As [`numerics::quantise_token`].
     fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
         numerics::quantise_token(x, out)
+    }
+
+    /// As [`Activation::apply`], of every number.
+    fn activate(&self, activation: Activation, x: &mut [f32]) {
+        x.iter_mut().for_each(|x| *x = activation.apply(*x));
     }
 
     /// Adds `y` to `x`, as much as both hold.

@@ -4,60 +4,40 @@
 //! WEIGHTS. Then for every line `HOLDING N` on stdin, HOLDING `in-place` or `packed`, it ranks N times and prints the
 //! nanoseconds; for a line `logits` it prints the candidates' logits.
 
-#[path = "../../../../plan-format/tests/random_model/mod.rs"]
-mod random_model;
-
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 use std::{env, fs, io};
 
+use chord_core_bench::random_model::{self, Random};
+use chord_core_bench::{SASREC, plan_of, three_bits};
 use chord_plan::bundle::{Floats, Norm};
-use chord_plan::manifest::{Activation, LayerKind, SasRecShape};
+use chord_plan::manifest::LayerKind;
 use chord_plan::numerics::value;
-use chord_plan::plan::PlanHeader;
 use chord_plan::{Bundle, Plan};
 use chord_runtime::kernels::Native;
 use chord_runtime::{Engine, Holding, Options, Ranked, Requirements};
-use random_model::Random;
-
-const SHAPE: SasRecShape = SasRecShape {
-    items: 1000,
-    positions: 50,
-    dim: 64,
-    inner: 64,
-    blocks: 2,
-    heads: 2,
-    activation: Activation::Gelu,
-    norm_epsilon: 1e-5,
-};
-
-/// Codes of a plan of 3.0 bits per weight for palette 0, 2, 4, 8.
-const THREE_BITS: [u8; 8] = [3, 2, 2, 1, 1, 1, 1, 0];
 
 const CANDIDATES: usize = 100;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = env::args().nth(1).ok_or("usage: ranking WEIGHTS")?;
     let mut random = Random(1);
-    let manifest = random_model::sasrec(SHAPE, [0, 2, 4, 8]);
-    let model = random_model::bundle(&manifest, &mut random);
+    let model = random_model::bundle(&random_model::sasrec(SASREC, [0, 2, 4, 8]), &mut random);
     let bundle = Bundle::parse(&model)?;
-    let codes: Vec<u8> = (0..manifest.channels()).map(|_| THREE_BITS[random.below(8)]).collect();
-    let header =
-        PlanHeader { model: bundle.model(), sequence: 1, budget: 3000, channels: codes.len() as u32 };
-    let plan = random_model::encode(&header, &codes);
+    let codes = three_bits(&bundle, &mut random);
+    let plan = plan_of(&bundle, &codes);
     fs::write(path, weights(&bundle, &codes))?;
 
     // The same numbers are in bench.py.
-    let history: Vec<u32> = (0..SHAPE.positions.into()).map(|i: u32| 7 * i % SHAPE.items).collect();
-    let candidates: Vec<u32> = (0..CANDIDATES as u32).map(|i| 9 * i % SHAPE.items).collect();
+    let history: Vec<u32> = (0..SASREC.positions.into()).map(|i: u32| 7 * i % SASREC.items).collect();
+    let candidates: Vec<u32> = (0..CANDIDATES as u32).map(|i| 9 * i % SASREC.items).collect();
     println!("kernel {}", Native::default().name());
     let mut arenas = [Vec::new(), Vec::new()];
     let mut engines = Vec::new();
     for (arena, holding) in arenas.iter_mut().zip([Holding::InPlace, Holding::Packed]) {
-        let options = Options { rows_at_once: SHAPE.positions.into(), holding, ..Options::default() };
+        let options = Options { rows_at_once: SASREC.positions.into(), holding, ..Options::default() };
         arena.resize(Requirements::of(&bundle, &options).arena_bytes, 0);
         engines.push(Engine::new(bundle, &Plan::parse(&plan)?, arena, options)?);
     }
@@ -84,15 +64,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// A safetensors file of the values that the plan leaves.
 fn weights(bundle: &Bundle<'_>, codes: &[u8]) -> Vec<u8> {
-    let (items, dim) = (SHAPE.items as usize, usize::from(SHAPE.dim));
+    let (items, dim) = (SASREC.items as usize, usize::from(SASREC.dim));
     let mut tensors: Vec<(String, [usize; 2], Vec<f32>)> = Vec::new();
     let mut rows = Vec::new();
     for item in 0..items {
         rows.extend(bundle.item_codes(item).iter().map(|&code| value(code, bundle.item_range(item), 8)));
     }
     tensors.push(("items".into(), [items, dim], rows));
-    let positions = (0..SHAPE.positions.into()).flat_map(|i| bundle.position(i)).collect();
-    tensors.push(("positions".into(), [SHAPE.positions.into(), dim], positions));
+    let positions = (0..SASREC.positions.into()).flat_map(|i| bundle.position(i)).collect();
+    tensors.push(("positions".into(), [SASREC.positions.into(), dim], positions));
     let mut norm = |name: &str, norm| {
         let parts: (Floats<'_>, Floats<'_>) = bundle.norm(norm);
         for (part, floats) in [("gamma", parts.0), ("beta", parts.1)] {
@@ -100,11 +80,11 @@ fn weights(bundle: &Bundle<'_>, codes: &[u8]) -> Vec<u8> {
         }
     };
     norm("final", Norm::Final);
-    for block in 0..SHAPE.blocks {
+    for block in 0..SASREC.blocks {
         norm(&format!("{block}.attention"), Norm::Attention(block));
         norm(&format!("{block}.feed_forward"), Norm::FeedForward(block));
     }
-    for index in 0..LayerKind::ALL.len() * usize::from(SHAPE.blocks) {
+    for index in 0..LayerKind::ALL.len() * usize::from(SASREC.blocks) {
         let view = bundle.layer(index);
         let layer = *view.layer();
         let bits = |channel| [0, 2, 4, 8][usize::from(codes[layer.first_channel + channel])];

@@ -7,12 +7,17 @@ use core::array::from_fn;
 use super::super::blocks::{Operands, STEP};
 use super::finish::Finish;
 
-/// `sum += four inputs of each of four channels with inputs $lane of the row`; the intrinsic is not stable yet.
+/// `sum += sixteen inputs of each of four channels with those of the row`; the intrinsic is not stable yet. One statement,
+/// so that loops over rows are short enough for the compiler to unroll.
 macro_rules! sdot {
-    ($sum:expr, $weights:expr, $row:expr, $lane:literal) => {
+    ($sum:expr, $weights:expr, $row:expr) => {
         asm!(
-            concat!("sdot {0:v}.4s, {1:v}.16b, {2:v}.4b[", $lane, "]"),
-            inout(vreg) $sum, in(vreg) $weights, in(vreg) $row,
+            "sdot {0:v}.4s, {1:v}.16b, {5:v}.4b[0]",
+            "sdot {0:v}.4s, {2:v}.16b, {5:v}.4b[1]",
+            "sdot {0:v}.4s, {3:v}.16b, {5:v}.4b[2]",
+            "sdot {0:v}.4s, {4:v}.16b, {5:v}.4b[3]",
+            inout(vreg) $sum, in(vreg) $weights.0, in(vreg) $weights.1, in(vreg) $weights.2,
+            in(vreg) $weights.3, in(vreg) $row,
             options(pure, nomem, nostack, preserves_flags)
         )
     };
@@ -50,7 +55,6 @@ pub(super) unsafe fn multiply(mut operands: Operands<'_>) {
 /// # Safety
 /// As [`multiply`]; there are rows `first..first + R`.
 #[inline]
-#[allow(unused_assignments, reason = "the last step, too, goes on to the next weights")]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn rows<const R: usize>(operands: &Operands<'_>, first: usize, finish: &Finish) {
     let width = operands.width;
@@ -60,27 +64,24 @@ unsafe fn rows<const R: usize>(operands: &Operands<'_>, first: usize, finish: &F
     unsafe {
         let mut weights = operands.weights.as_ptr().cast::<i8>();
         let mut rows: [_; R] = from_fn(|r| operands.rows.as_ptr().cast::<i8>().add((first + r) * width));
-        // Not a closure: the compiler has to put it into the loop.
-        macro_rules! step {
-            () => {
-                let w = vld1q_s8_x4(weights);
-                weights = weights.add(4 * STEP);
-                for (sum, row) in sums.iter_mut().zip(&mut rows) {
-                    let a = vld1q_s8(*row);
-                    *row = row.add(STEP);
-                    sdot!(*sum, w.0, a, 0);
-                    sdot!(*sum, w.1, a, 1);
-                    sdot!(*sum, w.2, a, 2);
-                    sdot!(*sum, w.3, a, 3);
-                }
-            };
-        }
         for _ in 0..width / (2 * STEP) {
-            step!();
-            step!();
+            let (w, v) = (vld1q_s8_x4(weights), vld1q_s8_x4(weights.add(4 * STEP)));
+            weights = weights.add(8 * STEP);
+            // Two loads side by side are one instruction.
+            for (sum, row) in sums.iter_mut().zip(&mut rows) {
+                let (a, b) = (vld1q_s8(*row), vld1q_s8(row.add(STEP)));
+                *row = row.add(2 * STEP);
+                sdot!(*sum, w, a);
+                sdot!(*sum, v, b);
+            }
         }
-        if width % (2 * STEP) != 0 {
-            step!();
+        if !width.is_multiple_of(2 * STEP) {
+            let w = vld1q_s8_x4(operands.weights.as_ptr().cast::<i8>().add(4 * (width - STEP)));
+            // Their places anew, so that they cost nothing where the last inputs are none.
+            let last = operands.rows.as_ptr().cast::<i8>().add(first * width + width - STEP);
+            for (r, sum) in sums.iter_mut().enumerate() {
+                sdot!(*sum, w, vld1q_s8(last.add(r * width)));
+            }
         }
         finish.rows(first, sums);
     }
