@@ -1,12 +1,12 @@
 //! One user's plan: two bits per output channel (`docs/format.md`, "Plan, version 1").
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::bundle::{Bundle, ModelId};
 use crate::manifest::Manifest;
 use crate::palette::Palette;
-use crate::wire;
+use crate::wire::{self, Reader};
 
 /// First bytes of a plan.
 pub const MAGIC: [u8; 2] = *b"CP";
@@ -21,7 +21,7 @@ const CRC_LEN: usize = 4;
 const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// What a plan says about itself. Field order is wire order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PlanHeader {
     /// The model that the plan is for.
@@ -35,7 +35,7 @@ pub struct PlanHeader {
 }
 
 /// The header as it is on the wire.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Record {
     magic: [u8; 2],
     version: u8,
@@ -45,6 +45,17 @@ struct Record {
 impl Record {
     fn new(header: &PlanHeader) -> Self {
         Self { magic: MAGIC, version: VERSION, header: *header }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (magic, version) = (reader.bytes()?, reader.u8()?);
+        let header = PlanHeader {
+            model: ModelId(reader.bytes()?),
+            sequence: reader.u32()?,
+            budget: reader.u16()?,
+            channels: reader.u32()?,
+        };
+        Some(Self { magic, version, header })
     }
 }
 
@@ -103,8 +114,9 @@ impl<'a> Plan<'a> {
         if CRC.checksum(body).to_le_bytes() != crc {
             return Err(PlanError::Checksum);
         }
-        let (record, used) = wire::decode::<Record>(body).ok_or(PlanError::Header)?;
-        let (header, codes) = (record.header, &body[used..]);
+        let mut reader = Reader { rest: body };
+        let Record { header, .. } = Record::read(&mut reader).ok_or(PlanError::Header)?;
+        let codes = reader.rest;
         let needed = header.channels.div_ceil(4) as usize;
         if codes.len() != needed {
             return Err(PlanError::CodesLength { needed, found: codes.len() });

@@ -58,9 +58,14 @@ impl Cursor<'_> {
 impl Layout {
     /// Layout of a model's bundle; checks the manifest completely.
     pub(crate) fn of(manifest: &Manifest) -> Result<Self, ManifestError> {
-        manifest.validate_fields()?;
         let mut scratch = [0; wire::RECORD_MAX];
         let record = manifest.encode(&mut scratch).ok_or(ManifestError::TooLarge)?;
+        Self::behind(record, manifest)
+    }
+
+    /// As [`of`](Self::of), for a manifest that takes `record` bytes.
+    pub(crate) fn behind(record: usize, manifest: &Manifest) -> Result<Self, ManifestError> {
+        manifest.validate_fields()?;
         Self::at(HEADER_LEN + record, manifest).ok_or(ManifestError::TooLarge)
     }
 

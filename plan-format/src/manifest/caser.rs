@@ -1,15 +1,16 @@
 //! Sizes and layers of Caser.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::layer::{Layer, LayerName};
 use super::{ManifestError, check_sizes};
+use crate::wire::Reader;
 
 /// Most inputs of the dense layer (`docs/numerics.md`, section 3).
 const FEATURES_MAX: u32 = 32768;
 
 /// Sizes of a Caser model. Field order is wire order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CaserShape {
     /// Item rows, 1 ..= 2^24.
@@ -33,6 +34,16 @@ impl CaserShape {
     /// How many of the features are those of vertical filters; they come first.
     pub fn vertical_features(&self) -> usize {
         usize::from(self.vertical) * usize::from(self.dim)
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            items: reader.u32()?,
+            window: reader.u16()?,
+            dim: reader.u16()?,
+            horizontal: reader.u16()?,
+            vertical: reader.u16()?,
+        })
     }
 
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
