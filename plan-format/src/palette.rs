@@ -70,7 +70,7 @@ impl Palette {
     /// Bits that `code` stands for; `None` if the palette does not use it.
     #[inline]
     pub fn bits(&self, code: u8) -> Option<u8> {
-        self.widths().get(usize::from(code)).copied()
+        self.0.get(usize::from(code)).copied().filter(|&bits| bits != Self::UNUSED)
     }
 
     /// Code of a width; `None` if it is not in the palette.

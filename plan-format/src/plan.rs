@@ -4,7 +4,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, ModelId};
-use crate::manifest::Manifest;
+use crate::manifest::{Layer, Manifest};
 use crate::palette::Palette;
 use crate::wire::{self, Reader};
 
@@ -135,7 +135,8 @@ impl<'a> Plan<'a> {
 
     /// Code of a channel, 0..=3; `None` past the last.
     pub fn code(&self, channel: usize) -> Option<u8> {
-        (channel < self.header.channels as usize).then(|| self.codes[channel / 4] >> (2 * (channel % 4)) & 3)
+        let four = self.codes.get(channel / 4).filter(|_| channel < self.header.channels as usize)?;
+        Some(four >> (2 * (channel % 4)) & 3)
     }
 
     /// The codes of all channels in order.
@@ -163,18 +164,26 @@ impl<'a> Plan<'a> {
     }
 
     fn check_codes(&self, palette: &Palette) -> Result<(), PlanError> {
-        let bad = self.codes().enumerate().find(|&(_, code)| palette.bits(code).is_none());
-        bad.map_or(Ok(()), |(channel, code)| Err(PlanError::Code { channel, code }))
+        for channel in 0..self.header.channels as usize {
+            let code = self.code(channel).unwrap_or(0);
+            if palette.bits(code).is_none() {
+                return Err(PlanError::Code { channel, code });
+            }
+        }
+        Ok(())
     }
 
     /// Bits of quantised weights that the plan keeps in a model; codes that the palette does not use count 0.
     ///
     /// Over [`Manifest::quantised_weights`] this is the average width that the budget promises.
     pub fn kept_bits(&self, manifest: &Manifest) -> u64 {
-        let inputs =
-            manifest.layers().flat_map(|layer| core::iter::repeat_n(layer.inputs as u64, layer.outputs));
-        let bits = self.codes().map(|code| u64::from(manifest.palette.bits(code).unwrap_or(0)));
-        inputs.zip(bits).map(|(inputs, bits)| inputs * bits).sum()
+        let bits =
+            |channel| self.code(channel).and_then(|code| manifest.palette.bits(code)).map_or(0, u32::from);
+        let kept = |layer: Layer| {
+            let channels = layer.first_channel..layer.first_channel + layer.outputs;
+            layer.inputs as u64 * u64::from(channels.map(bits).sum::<u32>())
+        };
+        manifest.layers().map(kept).sum()
     }
 }
 

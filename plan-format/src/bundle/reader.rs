@@ -222,6 +222,7 @@ impl<'a> LayerView<'a> {
     }
 
     /// Master codes of one output channel, inputs long.
+    #[inline(never)]
     pub fn codes(&self, channel: usize) -> &'a [i8] {
         row_of(self.codes, channel, self.layer.inputs)
     }

@@ -47,20 +47,14 @@ impl CaserShape {
     }
 
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
-        check_sizes([
+        check_sizes(&[
             ("items", self.items, 1 << 24),
             ("window", self.window.into(), 100),
             ("dim", self.dim.into(), 4096),
             ("horizontal", self.horizontal.into(), 4096),
             ("vertical", self.vertical.into(), 4096),
         ])?;
-        check_sizes([("vertical * dim + window * horizontal", self.features() as u32, FEATURES_MAX)])
-    }
-
-    /// The layers in bundle order.
-    pub(crate) fn layer_names(&self) -> impl Iterator<Item = LayerName> + use<> {
-        let shape = *self;
-        (0..self.layer_count()).map(move |index| shape.layer_at(index).name)
+        check_sizes(&[("vertical * dim + window * horizontal", self.features() as u32, FEATURES_MAX)])
     }
 
     pub(super) fn layer_count(&self) -> usize {
@@ -80,7 +74,7 @@ impl CaserShape {
         }
     }
 
-    pub(super) fn layer_at(&self, index: usize) -> Layer {
+    pub(crate) fn layer_at(&self, index: usize) -> Layer {
         let [window, dim, horizontal, vertical] =
             [self.window, self.dim, self.horizontal, self.vertical].map(usize::from);
         let filters = window * horizontal;

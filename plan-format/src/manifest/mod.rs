@@ -99,6 +99,7 @@ impl Architecture {
     }
 
     /// `index` is below the number of layers.
+    #[inline(never)]
     fn layer_at(&self, index: usize) -> Layer {
         match self {
             Self::SasRec(shape) => shape.layer_at(index),
@@ -122,9 +123,9 @@ impl Architecture {
 }
 
 /// Checks sizes given as name, value and largest allowed value; the smallest is 1.
-fn check_sizes<const N: usize>(sizes: [(&'static str, u32, u32); N]) -> Result<(), ManifestError> {
-    match sizes.into_iter().find(|&(_, value, max)| value < 1 || value > max) {
-        Some((field, value, max)) => Err(ManifestError::Field { field, value, max }),
+fn check_sizes(sizes: &[(&'static str, u32, u32)]) -> Result<(), ManifestError> {
+    match sizes.iter().find(|&&(_, value, max)| value < 1 || value > max) {
+        Some(&(field, value, max)) => Err(ManifestError::Field { field, value, max }),
         None => Ok(()),
     }
 }

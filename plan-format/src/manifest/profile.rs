@@ -31,7 +31,7 @@ impl ProfileShape {
     }
 
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
-        check_sizes([
+        check_sizes(&[
             ("pooled", self.pooled.into(), 4096),
             ("features", self.features.into(), 4096),
             ("hidden", self.hidden.into(), 4096),

@@ -53,7 +53,7 @@ impl SasRecShape {
     }
 
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
-        check_sizes([
+        check_sizes(&[
             ("items", self.items, 1 << 24),
             ("positions", self.positions.into(), 4096),
             ("dim", self.dim.into(), 4096),

@@ -14,8 +14,6 @@ mod scalar;
 #[allow(unsafe_code)]
 mod x86;
 
-use core::array::from_fn;
-
 use chord_plan::Manifest;
 use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::{Layer, LayerName};
@@ -212,29 +210,42 @@ fn word(bytes: &[i8], i: usize) -> u32 {
 
 /// Calls `group` with the channels of `bits` bits, `N` at a time; the last group repeats its last channel.
 fn groups<const N: usize>(outputs: usize, widths: Widths<'_>, bits: u8, mut group: impl FnMut([usize; N])) {
-    let mut channels = (0..outputs).filter(|&channel| widths.bits(channel) == bits);
-    while let Some(first) = channels.next() {
-        let mut last = first;
-        group(from_fn(|lane| {
-            if lane > 0 {
-                last = channels.next().unwrap_or(last);
+    let (mut channels, mut count) = ([0; N], 0);
+    for channel in 0..=outputs {
+        if channel < outputs {
+            if widths.bits(channel) != bits {
+                continue;
             }
-            last
-        }));
+            // What follows is the last channel again.
+            channels.iter_mut().skip(count).for_each(|place| *place = channel);
+            count += 1;
+        }
+        if count == N || channel == outputs && count > 0 {
+            group(channels);
+            count = 0;
+        }
     }
 }
 
 /// Of channels of one width their outputs' offsets in a row, in bytes, then their steps, then their biases, as bits.
 fn numbers<const N: usize>(layer: &LayerView<'_>, channels: [usize; N], bits: u8) -> [[u32; N]; 3] {
-    let each = channels.map(|channel| {
-        let [step, bias] = step_and_bias(layer, channel, bits).map(f32::to_bits);
-        [4 * channel as u32, step, bias]
-    });
-    [each.map(|[offset, ..]| offset), each.map(|[_, step, _]| step), each.map(|[.., bias]| bias)]
+    let mut numbers = [[0; N]; 3];
+    put_numbers(layer, &channels, bits, numbers.as_flattened_mut());
+    numbers
+}
+
+/// As [`numbers`], to `out`.
+#[inline(never)]
+fn put_numbers(layer: &LayerView<'_>, channels: &[usize], bits: u8, out: &mut [u32]) {
+    let Some((offsets, rest)) = out.split_at_mut_checked(channels.len()) else { return };
+    let Some((steps, biases)) = rest.split_at_mut_checked(channels.len()) else { return };
+    for (((&channel, offset), to_step), to_bias) in channels.iter().zip(offsets).zip(steps).zip(biases) {
+        let [step, bias] = step_and_bias(layer, channel, bits);
+        (*offset, *to_step, *to_bias) = (4 * channel as u32, step.to_bits(), bias.to_bits());
+    }
 }
 
 /// `g_c` and `bias_c` of a channel.
-#[inline(never)]
 fn step_and_bias(layer: &LayerView<'_>, channel: usize, bits: u8) -> [f32; 2] {
     [step(layer.range(channel, bits), bits), layer.bias(channel, bits)]
 }
