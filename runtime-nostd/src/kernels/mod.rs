@@ -148,22 +148,24 @@ pub fn packed_words(layer: &Layer, widths: Widths<'_>) -> usize {
 /// Words that all layers of a model take packed, at most: for plans that keep `budget` bits per weight in 1/1000 or
 /// less on average, in whatever layers and widths; for any plan if `None`.
 pub fn max_packed_words(manifest: &Manifest, budget: Option<u16>) -> usize {
-    let layers = || manifest.layers().filter(is_packed);
-    let any = layers().map(|layer| packed::words(layer.inputs, layer.outputs)).sum();
-    let Some(budget) = budget else { return any };
     let widths = manifest.palette.widths_above_zero();
     // A bundle has fewer than 2^32 weights: their bits in words stay far below.
-    let (weights, budget) = (manifest.quantised_weights() as usize, usize::from(budget.min(8000)));
-    let kept = weights / 32_000 * budget + (weights % 32_000 * budget).div_ceil(32_000);
+    let weights = manifest.quantised_weights() as usize;
+    let kept = |budget: usize| weights / 32_000 * budget + (weights % 32_000 * budget).div_ceil(32_000);
+    let kept = kept(budget.map_or(8000, |budget| usize::from(budget.min(8000))));
     // Inputs filled up to fours take more, channels of 0 bits have no step.
-    let (mut filled, mut fewest_inputs, mut channels, mut padding) = (0, usize::MAX, 0, 0);
-    for layer in layers() {
+    let (mut any, mut filled, mut fewest_inputs, mut channels, mut padding) = (0, 0, usize::MAX, 0, 0);
+    for layer in manifest.layers().filter(is_packed) {
         let inputs = layer.inputs.max(1);
+        any += packed::words(layer.inputs, layer.outputs);
         let lacking = 2 * pairs(inputs) - inputs;
         filled = filled.max((kept * lacking).div_ceil(inputs));
         fewest_inputs = fewest_inputs.min(inputs);
         channels += layer.outputs;
         padding += packed::HEADER + packed::padding(inputs, widths);
+    }
+    if budget.is_none() {
+        return any;
     }
     let narrowest = usize::from(widths.first().copied().unwrap_or(8).max(1));
     let with_weights =

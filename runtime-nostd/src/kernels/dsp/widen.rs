@@ -97,7 +97,7 @@ pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> u32 {
 }
 
 /// Widens a part of two rows, as long as `out`, and takes it off them. `largest` is the largest sum of magnitudes so far.
-#[inline(always)]
+#[inline(never)]
 fn part(a: &mut &[i8], b: &mut &[i8], out: &mut [u32], largest: &mut u32) -> [Row; 2] {
     let inputs = out.len();
     let sums = two_rows(a.get(..inputs).unwrap_or(a), b.get(..inputs).unwrap_or(b), out);
@@ -110,7 +110,6 @@ fn part(a: &mut &[i8], b: &mut &[i8], out: &mut [u32], largest: &mut u32) -> [Ro
 }
 
 /// Widens two rows; returns the sum of each one's codes plus 128, and the sum of its magnitudes.
-#[inline(never)]
 fn two_rows(first: &[i8], second: &[i8], out: &mut [u32]) -> [[u32; 2]; 2] {
     let fours = (first.len().min(second.len()) / 4).min(out.len() / 4);
     let mut sums = [[0; 2]; 2];
