@@ -41,18 +41,24 @@ impl Case {
 pub fn run() -> Result<()> {
     let folder = workspace().join("benches");
     let target_dir = target_dir();
-    build(&folder.join("insn-count"), &target_dir, &[])?;
-    let library = format!("{}insn_count{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let plugin = target_dir.join("release").join(library);
+    let plugin = plugin(&target_dir)?;
     let [layers, parts] = ["bench", "model"].map(|name| regions(name, &target_dir, &plugin));
     let cases: Vec<Case> = layers?.iter().map(case).collect::<Result<_>>()?;
     let models = models(&parts?)?;
     let versions = [version(BOARD.qemu)?, version("rustc")?];
     let text = markdown(&cases, &versions) + &models_markdown(&models);
+    fs::write(folder.join("mcu/parts.svg"), crate::parts_plot::svg(&models)?)?;
     fs::write(folder.join("mcu/results.md"), &text)?;
     fs::write(folder.join("mcu/results.json"), json(&cases, &models, &versions))?;
     println!("{text}");
     Ok(())
+}
+
+/// Builds the plugin that counts.
+pub(crate) fn plugin(target_dir: &Path) -> Result<PathBuf> {
+    build(&workspace().join("benches/insn-count"), target_dir, &[])?;
+    let library = format!("{}insn_count{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    Ok(target_dir.join("release").join(library))
 }
 
 /// A counted region: its name in words, instructions, cycles.
@@ -85,7 +91,7 @@ fn regions(name: &str, target_dir: &Path, plugin: &Path) -> Result<Vec<Region>> 
 }
 
 /// Target directory of the builds here, apart from the one that cargo holds locked for us.
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
     target.join("bench-mcu")
@@ -158,17 +164,17 @@ fn case(region: &Region) -> Result<Case> {
 
 /// A model held in one way.
 #[derive(Debug)]
-struct Model {
-    name: String,
-    held: String,
+pub(crate) struct Model {
+    pub(crate) name: String,
+    pub(crate) held: String,
     rows_at_once: String,
     arena_bytes: String,
     /// Instructions and cycles of each part, calls added up: `apply`, `rank`, and perhaps what a ranking consists of.
-    parts: Vec<(String, [u64; 2])>,
+    pub(crate) parts: Vec<(String, [u64; 2])>,
 }
 
 impl Model {
-    fn part(&self, name: &str) -> [u64; 2] {
+    pub(crate) fn part(&self, name: &str) -> [u64; 2] {
         self.parts.iter().find(|(part, _)| part == name).map_or([0; 2], |&(_, count)| count)
     }
 }
@@ -261,7 +267,7 @@ fn models_markdown(models: &[Model]) -> String {
             cycles as f64 / CLOCK
         );
     }
-    text.push_str("\nWhat a ranking consists of, in instructions:\n\n| model | held | part | instructions |\n|---|---|---|--:|\n");
+    text.push_str("\nWhat a ranking consists of, in instructions ([as a picture](parts.svg)):\n\n| model | held | part | instructions |\n|---|---|---|--:|\n");
     for model in models {
         let whole = model.part("rank")[0];
         let parts = model.parts.iter().filter(|(name, _)| !["apply", "rank"].contains(&name.as_str()));
