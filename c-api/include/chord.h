@@ -42,6 +42,8 @@ enum ChordStatus
   CHORD_STATUS_BUNDLE_FINGERPRINT = 18,
   // A number of the bundle is out of range or not finite.
   CHORD_STATUS_BUNDLE_NUMBER = 19,
+  // The model's network is one that this library was built without.
+  CHORD_STATUS_NETWORK_LEFT_OUT = 20,
   // The bytes are no plan, or its parts contradict each other.
   CHORD_STATUS_PLAN_MALFORMED = 32,
   // The plan is of a format version that this library does not read.

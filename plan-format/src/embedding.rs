@@ -1,11 +1,11 @@
 //! A user embedding on its way to where plans are made (`docs/format.md`, "User embedding, version 1").
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::bundle::{Bundle, ModelId};
 use crate::numerics::quantise_token;
-use crate::wire;
+use crate::wire::{self, Reader};
 
 /// First bytes of a message.
 pub const MAGIC: [u8; 2] = *b"CE";
@@ -22,7 +22,7 @@ const CRC_LEN: usize = 4;
 const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// What precedes the codes. Field order is wire order.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 struct Record {
     magic: [u8; 2],
     version: u8,
@@ -30,6 +30,19 @@ struct Record {
     interactions: u32,
     hidden: u16,
     scale: f32,
+}
+
+impl Record {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            magic: reader.bytes()?,
+            version: reader.u8()?,
+            model: ModelId(reader.bytes()?),
+            interactions: reader.u32()?,
+            hidden: reader.u16()?,
+            scale: reader.f32()?,
+        })
+    }
 }
 
 /// A parsed message; borrows its bytes.
@@ -91,8 +104,9 @@ impl<'a> UserEmbedding<'a> {
         if CRC.checksum(body).to_le_bytes() != crc {
             return Err(EmbeddingError::Checksum);
         }
-        let (record, used) = wire::decode::<Record>(body).ok_or(EmbeddingError::Header)?;
-        let codes = body.get(used..).unwrap_or_default();
+        let mut reader = Reader { rest: body };
+        let record = Record::read(&mut reader).ok_or(EmbeddingError::Header)?;
+        let codes = reader.rest;
         let needed = usize::from(record.hidden);
         if codes.len() != needed || record.hidden > HIDDEN_MAX {
             return Err(EmbeddingError::Length { needed, found: codes.len() });

@@ -1,9 +1,11 @@
 //! The widths that a plan's 2-bit codes stand for.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::wire::Reader;
 
 /// Bits per weight of plan codes 0, 1, 2 and 3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Palette([u8; 4]);
 
@@ -23,6 +25,11 @@ impl Palette {
     pub const fn new(entries: [u8; 4]) -> Option<Self> {
         let palette = Self(entries);
         if palette.is_valid() { Some(palette) } else { None }
+    }
+
+    /// Reads any four entries.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.bytes().map(Self)
     }
 
     /// Whether the entries are what [`new`](Self::new) accepts; a decoded palette may hold anything.
@@ -63,7 +70,7 @@ impl Palette {
     /// Bits that `code` stands for; `None` if the palette does not use it.
     #[inline]
     pub fn bits(&self, code: u8) -> Option<u8> {
-        self.widths().get(usize::from(code)).copied()
+        self.0.get(usize::from(code)).copied().filter(|&bits| bits != Self::UNUSED)
     }
 
     /// Code of a width; `None` if it is not in the palette.

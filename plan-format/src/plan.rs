@@ -1,12 +1,12 @@
 //! One user's plan: two bits per output channel (`docs/format.md`, "Plan, version 1").
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::bundle::{Bundle, ModelId};
-use crate::manifest::Manifest;
+use crate::manifest::{Layer, Manifest};
 use crate::palette::Palette;
-use crate::wire;
+use crate::wire::{self, Reader};
 
 /// First bytes of a plan.
 pub const MAGIC: [u8; 2] = *b"CP";
@@ -21,7 +21,7 @@ const CRC_LEN: usize = 4;
 const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// What a plan says about itself. Field order is wire order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PlanHeader {
     /// The model that the plan is for.
@@ -35,7 +35,7 @@ pub struct PlanHeader {
 }
 
 /// The header as it is on the wire.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Record {
     magic: [u8; 2],
     version: u8,
@@ -45,6 +45,17 @@ struct Record {
 impl Record {
     fn new(header: &PlanHeader) -> Self {
         Self { magic: MAGIC, version: VERSION, header: *header }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (magic, version) = (reader.bytes()?, reader.u8()?);
+        let header = PlanHeader {
+            model: ModelId(reader.bytes()?),
+            sequence: reader.u32()?,
+            budget: reader.u16()?,
+            channels: reader.u32()?,
+        };
+        Some(Self { magic, version, header })
     }
 }
 
@@ -103,8 +114,9 @@ impl<'a> Plan<'a> {
         if CRC.checksum(body).to_le_bytes() != crc {
             return Err(PlanError::Checksum);
         }
-        let (record, used) = wire::decode::<Record>(body).ok_or(PlanError::Header)?;
-        let (header, codes) = (record.header, &body[used..]);
+        let mut reader = Reader { rest: body };
+        let Record { header, .. } = Record::read(&mut reader).ok_or(PlanError::Header)?;
+        let codes = reader.rest;
         let needed = header.channels.div_ceil(4) as usize;
         if codes.len() != needed {
             return Err(PlanError::CodesLength { needed, found: codes.len() });
@@ -123,7 +135,8 @@ impl<'a> Plan<'a> {
 
     /// Code of a channel, 0..=3; `None` past the last.
     pub fn code(&self, channel: usize) -> Option<u8> {
-        (channel < self.header.channels as usize).then(|| self.codes[channel / 4] >> (2 * (channel % 4)) & 3)
+        let four = self.codes.get(channel / 4).filter(|_| channel < self.header.channels as usize)?;
+        Some(four >> (2 * (channel % 4)) & 3)
     }
 
     /// The codes of all channels in order.
@@ -151,18 +164,26 @@ impl<'a> Plan<'a> {
     }
 
     fn check_codes(&self, palette: &Palette) -> Result<(), PlanError> {
-        let bad = self.codes().enumerate().find(|&(_, code)| palette.bits(code).is_none());
-        bad.map_or(Ok(()), |(channel, code)| Err(PlanError::Code { channel, code }))
+        for channel in 0..self.header.channels as usize {
+            let code = self.code(channel).unwrap_or(0);
+            if palette.bits(code).is_none() {
+                return Err(PlanError::Code { channel, code });
+            }
+        }
+        Ok(())
     }
 
     /// Bits of quantised weights that the plan keeps in a model; codes that the palette does not use count 0.
     ///
     /// Over [`Manifest::quantised_weights`] this is the average width that the budget promises.
     pub fn kept_bits(&self, manifest: &Manifest) -> u64 {
-        let inputs =
-            manifest.layers().flat_map(|layer| core::iter::repeat_n(layer.inputs as u64, layer.outputs));
-        let bits = self.codes().map(|code| u64::from(manifest.palette.bits(code).unwrap_or(0)));
-        inputs.zip(bits).map(|(inputs, bits)| inputs * bits).sum()
+        let bits =
+            |channel| self.code(channel).and_then(|code| manifest.palette.bits(code)).map_or(0, u32::from);
+        let kept = |layer: Layer| {
+            let channels = layer.first_channel..layer.first_channel + layer.outputs;
+            layer.inputs as u64 * u64::from(channels.map(bits).sum::<u32>())
+        };
+        manifest.layers().map(kept).sum()
     }
 }
 

@@ -71,6 +71,13 @@ impl<'a, K: Linear> Engine<'a, K> {
         options: Options,
         kernel: K,
     ) -> Result<Self, Error> {
+        let is_built = match bundle.manifest().architecture {
+            Architecture::SasRec(_) => cfg!(feature = "sasrec"),
+            Architecture::Caser(_) => cfg!(feature = "caser"),
+        };
+        if !is_built {
+            return Err(Error::NetworkLeftOut);
+        }
         check_plan(plan, &bundle, options.max_budget)?;
         let sizes = Sizes::of(&bundle, &options);
         let (buffers, mut held) = arena::cut(arena, &sizes, Requirements::of(&bundle, &options))?;
@@ -240,12 +247,14 @@ impl<'a, K: Linear> Engine<'a, K> {
         let recent = history.last(self.sizes.tokens, self.sizes.dim);
         let Self { bundle, held, buffers, sizes, kernel, .. } = self;
         match &bundle.manifest().architecture {
-            Architecture::SasRec(shape) => {
+            Architecture::SasRec(shape) if cfg!(feature = "sasrec") => {
                 sasrec::Forward { bundle, shape, held, kernel, rows: sizes.rows }.encode(recent, buffers)
             }
-            Architecture::Caser(shape) => {
+            Architecture::Caser(shape) if cfg!(feature = "caser") => {
                 caser::Forward { bundle, shape, held, kernel }.encode(recent, buffers)
             }
+            // No engine is made for it.
+            _ => f32::NAN,
         }
     }
 
@@ -253,11 +262,11 @@ impl<'a, K: Linear> Engine<'a, K> {
     pub(crate) fn encode_kept(&mut self, history: &[u32], kept: Kept<'_>) -> f32 {
         let Self { bundle, held, buffers, sizes, kernel, .. } = self;
         match &bundle.manifest().architecture {
-            Architecture::SasRec(shape) => {
+            Architecture::SasRec(shape) if cfg!(feature = "sasrec") => {
                 let forward = sasrec::Forward { bundle, shape, held, kernel, rows: sizes.rows };
                 forward.encode_kept(history, kept, buffers)
             }
-            Architecture::Caser(_) => self.encode(history),
+            _ => self.encode(history),
         }
     }
 

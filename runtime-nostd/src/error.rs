@@ -16,6 +16,9 @@ pub enum Error {
         /// Length of the arena.
         given: usize,
     },
+    /// The model's network is one of the crate's features (`sasrec`, `caser`) that this build leaves out.
+    #[error("this build leaves the model's network out")]
+    NetworkLeftOut,
     /// The plan is not one for this model.
     #[error("plan: {0}")]
     Plan(#[from] PlanError),

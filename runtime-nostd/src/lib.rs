@@ -6,6 +6,9 @@
 //! in kernels only, and where pointers come from C (feature `c-api`). Its results are those of `docs/numerics.md`, bit for
 //! bit, on every platform.
 //!
+//! The features `sasrec` and `caser`, both on by default, are the networks that an engine runs: a firmware for one model
+//! leaves the other out.
+//!
 //! ```
 //! # fn run(bundle: &[u8], plan: &[u8]) -> Result<(), Box<dyn core::error::Error>> {
 //! use chord_plan::{Bundle, Plan};

@@ -48,14 +48,15 @@ pub fn run(peers: &Peers) -> Result<()> {
     let models = models(&parts?)?;
     let versions = [version(BOARD.qemu)?, version("rustc")?];
     let text = markdown(&cases, &versions) + &models_markdown(&models);
+    fs::write(folder.join("mcu/parts.svg"), crate::parts_plot::svg(&models)?)?;
     fs::write(folder.join("mcu/results.md"), &text)?;
     fs::write(folder.join("mcu/results.json"), json(&cases, &models, &versions))?;
     println!("{text}");
     peers.run(&cases, &target_dir, &plugin)
 }
 
-/// Builds the counting plugin.
-fn plugin(target_dir: &Path) -> Result<PathBuf> {
+/// Builds the plugin that counts.
+pub(crate) fn plugin(target_dir: &Path) -> Result<PathBuf> {
     run_command(cargo_build(target_dir).arg("--locked").current_dir(workspace().join("benches/insn-count")))?;
     let library = format!("{}insn_count{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     Ok(target_dir.join("release").join(library))
@@ -99,7 +100,7 @@ pub(crate) fn count(elf: &Path, board: &Board, target_dir: &Path, plugin: &Path)
 }
 
 /// Target directory of the builds here, apart from the one that cargo holds locked for us.
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
     target.join("bench-mcu")
@@ -178,17 +179,17 @@ fn case(region: &Region) -> Result<Case> {
 
 /// A model held in one way.
 #[derive(Debug)]
-struct Model {
-    name: String,
-    held: String,
+pub(crate) struct Model {
+    pub(crate) name: String,
+    pub(crate) held: String,
     rows_at_once: String,
     arena_bytes: String,
     /// Instructions and cycles of each part, calls added up: `apply`, `rank`, and perhaps what a ranking consists of.
-    parts: Vec<(String, [u64; 2])>,
+    pub(crate) parts: Vec<(String, [u64; 2])>,
 }
 
 impl Model {
-    fn part(&self, name: &str) -> [u64; 2] {
+    pub(crate) fn part(&self, name: &str) -> [u64; 2] {
         self.parts.iter().find(|(part, _)| part == name).map_or([0; 2], |&(_, count)| count)
     }
 }
@@ -281,7 +282,7 @@ fn models_markdown(models: &[Model]) -> String {
             cycles as f64 / CLOCK
         );
     }
-    text.push_str("\nWhat a ranking consists of, in instructions:\n\n| model | held | part | instructions |\n|---|---|---|--:|\n");
+    text.push_str("\nWhat a ranking consists of, in instructions ([as a picture](parts.svg)):\n\n| model | held | part | instructions |\n|---|---|---|--:|\n");
     for model in models {
         let whole = model.part("rank")[0];
         let parts = model.parts.iter().filter(|(name, _)| !["apply", "rank"].contains(&name.as_str()));

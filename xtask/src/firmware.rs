@@ -13,7 +13,7 @@ use crate::boards::Board;
 pub struct Firmware<'a> {
     /// The board.
     pub board: &'static Board,
-    /// The program: `rerank`, `updates`, `bare`, `whole`.
+    /// The program: `rerank`, `updates`, `bare`, `whole`, `count`.
     pub bin: &'a str,
     /// Folder with model, plan, history and candidates; the firmware's own if none.
     pub request: Option<&'a Path>,
@@ -34,6 +34,18 @@ impl Firmware<'_> {
     /// # Errors
     /// The messages of a build that fails.
     pub fn build(&self) -> Result<PathBuf> {
+        self.build_with(&[])
+    }
+
+    /// As [`build`](Self::build), with one network alone, a feature of the firmware.
+    ///
+    /// # Errors
+    /// The messages of a build that fails.
+    pub fn build_for(&self, network: &str) -> Result<PathBuf> {
+        self.build_with(&["--no-default-features", "--features", network])
+    }
+
+    fn build_with(&self, features: &[&str]) -> Result<PathBuf> {
         let Self { board, bin, .. } = *self;
         let target_dir = match self.target_dir {
             Some(dir) => dir.to_owned(),
@@ -48,9 +60,10 @@ impl Firmware<'_> {
         command
             .args(["build", "--release", "--locked", "--target", board.target, "--bin", bin])
             .args(["--features", board.name])
-            .args(["bare", "whole"].contains(&bin).then_some("--features=bare"))
+            .args(["bare", "whole", "count"].contains(&bin).then_some("--features=bare"))
             .args((bin == "updates").then_some("--features=uart"))
             .args(self.packed.then_some("--features=packed"))
+            .args(features)
             .args(["--config", &format!("target.{}.rustflags={:?}", board.target, board.rustflags)])
             .arg("--target-dir")
             .arg(&target_dir)

@@ -26,6 +26,8 @@ enum Command {
     Test,
     /// Counts the kernels' instructions on a Cortex-M4F in QEMU and writes them to benches/mcu/.
     BenchMcu(Peers),
+    /// Counts a new plan, a ranking and an interaction on all boards in QEMU and writes them to benches/mcu/boards.md.
+    BenchBoards,
     /// Counts one inference on cores without an FPU in QEMU and writes it to benches/mcu/.
     BenchNoFpu,
     /// Writes c-api/include/chord.h from the sources of the C interface.
@@ -70,6 +72,7 @@ fn main() -> Result<ExitCode> {
         Command::Setup => xtask::test::set_up().map(|()| ExitCode::SUCCESS),
         Command::Test => xtask::test::run().map(|()| ExitCode::SUCCESS),
         Command::BenchMcu(peers) => xtask::bench_mcu::run(&peers).map(|()| ExitCode::SUCCESS),
+        Command::BenchBoards => xtask::bench_boards::run().map(|()| ExitCode::SUCCESS),
         Command::BenchNoFpu => xtask::no_fpu::run().map(|()| ExitCode::SUCCESS),
         Command::CHeader => xtask::c_api::write_header().map(|()| ExitCode::SUCCESS),
         Command::CExample => run(&xtask::c_api::example(&xtask::c_api::target_dir())?, 60),

@@ -76,8 +76,13 @@ extern "C" fn translated(_id: api::Id, block: *mut api::Block) {
             std::slice::from_raw_parts(data, api::qemu_plugin_insn_size(instruction))
         };
         let mark = match bytes {
-            _ if START.iter().any(|mark| bytes == mark) => Some(start as extern "C" fn(c_uint, *mut c_void)),
-            _ if END.iter().any(|mark| bytes == mark) => Some(end as extern "C" fn(c_uint, *mut c_void)),
+            // QEMU adds the half that it looks ahead at the end of a page.
+            _ if START.iter().any(|mark| bytes.starts_with(mark)) => {
+                Some(start as extern "C" fn(c_uint, *mut c_void))
+            }
+            _ if END.iter().any(|mark| bytes.starts_with(mark)) => {
+                Some(end as extern "C" fn(c_uint, *mut c_void))
+            }
             _ => None,
         };
         if let Some(mark) = mark {

@@ -9,11 +9,7 @@ use std::{env, fs};
 use chord_plan::Bundle;
 use chord_plan::Manifest;
 use chord_plan::manifest::{Activation, CaserShape, SasRecShape};
-use chord_plan::plan::PlanHeader;
 use random_model::Random;
-
-/// Codes of a plan of 3.0 bits per weight for palette 0, 2, 4, 8, in any order.
-const THREE_BITS: [u8; 8] = [3, 2, 2, 1, 1, 1, 1, 0];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -56,16 +52,7 @@ fn model(name: &str, manifest: &Manifest) {
     let mut random = Random(1);
     let bytes = random_model::bundle(manifest, &mut random);
     let bundle = Bundle::parse(&bytes).expect("a written bundle is valid");
-    let mut codes = Vec::new();
-    for layer in manifest.layers() {
-        let mut of_layer: Vec<u8> = THREE_BITS.into_iter().cycle().take(layer.outputs).collect();
-        for i in (1..of_layer.len()).rev() {
-            of_layer.swap(i, random.below(i + 1));
-        }
-        codes.extend(of_layer);
-    }
-    let channels = codes.len() as u32;
-    let header = PlanHeader { model: bundle.model(), sequence: 1, budget: 3000, channels };
-    fs::write(out.join(format!("{name}.plan")), random_model::encode(&header, &codes)).expect("writable");
+    let plan = random_model::three_bit_plan(&bundle, &mut random);
+    fs::write(out.join(format!("{name}.plan")), plan).expect("writable");
     fs::write(out.join(format!("{name}.chord")), bytes).expect("writable");
 }

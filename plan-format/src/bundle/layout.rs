@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::HEADER_LEN;
-use super::section::{BLOCK_SECTIONS, Norm, NormPart, PROFILE, Section};
+use super::section::{BLOCK_SECTIONS, LAYER_PARTS, Norm, NormPart, PROFILE, Section};
 use crate::manifest::{Architecture, Manifest, ManifestError, SasRecShape};
 use crate::wire;
 
@@ -48,9 +48,25 @@ struct Cursor<'a>(u32, &'a Manifest);
 impl Cursor<'_> {
     #[inline(never)]
     fn place(&mut self, section: Section) -> Option<u32> {
+        self.reserve(section.elements(self.1)?, section.element_len())
+    }
+
+    fn reserve(&mut self, elements: u32, element_len: u32) -> Option<u32> {
         let start = self.0.checked_next_multiple_of(ALIGNMENT)?;
-        let len = section.elements(self.1)?.checked_mul(section.element_len())?;
-        self.0 = start.checked_add(len)?;
+        self.0 = start.checked_add(elements.checked_mul(element_len)?)?;
+        Some(start)
+    }
+
+    /// Places the parts of the network's layers, the first `count` of all; offset of the last.
+    fn layer_parts(&mut self, count: usize) -> Option<u32> {
+        let (mut start, mut left) = (self.0, count);
+        for layer in self.1.layers() {
+            for part in LAYER_PARTS {
+                let Some(others) = left.checked_sub(1) else { return Some(start) };
+                left = others;
+                start = self.reserve(part.elements(&layer, self.1)?, part.element_len())?;
+            }
+        }
         Some(start)
     }
 }
@@ -58,9 +74,14 @@ impl Cursor<'_> {
 impl Layout {
     /// Layout of a model's bundle; checks the manifest completely.
     pub(crate) fn of(manifest: &Manifest) -> Result<Self, ManifestError> {
-        manifest.validate_fields()?;
         let mut scratch = [0; wire::RECORD_MAX];
         let record = manifest.encode(&mut scratch).ok_or(ManifestError::TooLarge)?;
+        Self::behind(record, manifest)
+    }
+
+    /// As [`of`](Self::of), for a manifest that takes `record` bytes.
+    pub(crate) fn behind(record: usize, manifest: &Manifest) -> Result<Self, ManifestError> {
+        manifest.validate_fields()?;
         Self::at(HEADER_LEN + record, manifest).ok_or(ManifestError::TooLarge)
     }
 
@@ -69,11 +90,9 @@ impl Layout {
         let items = [cursor.place(Section::ItemCodes)?, cursor.place(Section::ItemRanges)?];
         let rest = match manifest.architecture {
             Architecture::SasRec(shape) => Rest::SasRec(SasRecLayout::at(&mut cursor, &shape)?),
-            Architecture::Caser(shape) => {
+            Architecture::Caser(_) => {
                 let start = cursor.0;
-                for section in Section::of_caser(shape) {
-                    cursor.place(section)?;
-                }
+                cursor.layer_parts(LAYER_PARTS.len() * manifest.layer_count())?;
                 Rest::Caser(start)
             }
         };
@@ -99,17 +118,18 @@ impl Layout {
     }
 
     fn start(&self, section: Section) -> Option<u32> {
-        let index = section.index(&self.manifest)?;
+        let number = section.index(&self.manifest)?;
         if let Some(index) = section.index_in_profile() {
             let mut cursor = Cursor(self.profile, &self.manifest);
             return PROFILE.iter().take(index + 1).map(|&section| cursor.place(section)).last()?;
         }
-        let Some(index) = index.checked_sub(self.items.len()) else { return Some(self.items[index]) };
+        let Some(index) = number.checked_sub(self.items.len()) else {
+            return self.items.get(number).copied();
+        };
         match (&self.rest, self.manifest.architecture) {
             (Rest::SasRec(layout), Architecture::SasRec(shape)) => layout.start(index, &shape),
-            (&Rest::Caser(start), Architecture::Caser(shape)) => {
-                let mut cursor = Cursor(start, &self.manifest);
-                Section::of_caser(shape).take(index + 1).map(|section| cursor.place(section)).last()?
+            (&Rest::Caser(start), Architecture::Caser(_)) => {
+                Cursor(start, &self.manifest).layer_parts(index + 1)
             }
             _ => None,
         }
@@ -122,8 +142,8 @@ impl SasRecLayout {
         let blocks = cursor.0.checked_next_multiple_of(ALIGNMENT)?;
         let mut block = Cursor(0, cursor.1);
         let mut in_block = [0; BLOCK_SECTIONS];
-        for (offset, section) in in_block.iter_mut().zip(Section::of_block(0)) {
-            *offset = block.place(section)?;
+        for (position, offset) in in_block.iter_mut().enumerate() {
+            *offset = block.place(Section::in_block(0, position)?)?;
         }
         let block_len = block.0.checked_next_multiple_of(ALIGNMENT)?;
         cursor.0 = block_len.checked_mul(shape.blocks.into())?.checked_add(blocks)?;

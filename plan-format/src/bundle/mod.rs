@@ -56,7 +56,7 @@ impl fmt::Display for Fingerprint {
 }
 
 /// First eight bytes of a bundle's fingerprint: says which model a plan is for. Displays as hexadecimal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ModelId(pub [u8; 8]);
 

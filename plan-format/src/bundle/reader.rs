@@ -74,7 +74,7 @@ impl<'a> Bundle<'a> {
         let record = rest.get(..manifest_len.into()).ok_or(BundleError::ManifestEncoding)?;
         let header = Header { granularity, positions_from, has_profile: profile != 0 };
         let manifest = Manifest::decode(record, header).ok_or(BundleError::ManifestEncoding)?;
-        let layout = Layout::of(&manifest).map_err(BundleError::Manifest)?;
+        let layout = Layout::behind(record.len(), &manifest).map_err(BundleError::Manifest)?;
         if layout.total() != bytes.len() {
             return Err(BundleError::Sections { needed: layout.total(), found: bytes.len() });
         }
@@ -222,6 +222,7 @@ impl<'a> LayerView<'a> {
     }
 
     /// Master codes of one output channel, inputs long.
+    #[inline(never)]
     pub fn codes(&self, channel: usize) -> &'a [i8] {
         row_of(self.codes, channel, self.layer.inputs)
     }

@@ -1,15 +1,16 @@
 //! Sizes and layers of Caser.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::layer::{Layer, LayerName};
 use super::{ManifestError, check_sizes};
+use crate::wire::Reader;
 
 /// Most inputs of the dense layer (`docs/numerics.md`, section 3).
 const FEATURES_MAX: u32 = 32768;
 
 /// Sizes of a Caser model. Field order is wire order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CaserShape {
     /// Item rows, 1 ..= 2^24.
@@ -35,21 +36,25 @@ impl CaserShape {
         usize::from(self.vertical) * usize::from(self.dim)
     }
 
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            items: reader.u32()?,
+            window: reader.u16()?,
+            dim: reader.u16()?,
+            horizontal: reader.u16()?,
+            vertical: reader.u16()?,
+        })
+    }
+
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
-        check_sizes([
+        check_sizes(&[
             ("items", self.items, 1 << 24),
             ("window", self.window.into(), 100),
             ("dim", self.dim.into(), 4096),
             ("horizontal", self.horizontal.into(), 4096),
             ("vertical", self.vertical.into(), 4096),
         ])?;
-        check_sizes([("vertical * dim + window * horizontal", self.features() as u32, FEATURES_MAX)])
-    }
-
-    /// The layers in bundle order.
-    pub(crate) fn layer_names(&self) -> impl Iterator<Item = LayerName> + use<> {
-        let shape = *self;
-        (0..self.layer_count()).map(move |index| shape.layer_at(index).name)
+        check_sizes(&[("vertical * dim + window * horizontal", self.features() as u32, FEATURES_MAX)])
     }
 
     pub(super) fn layer_count(&self) -> usize {
@@ -69,7 +74,7 @@ impl CaserShape {
         }
     }
 
-    pub(super) fn layer_at(&self, index: usize) -> Layer {
+    pub(crate) fn layer_at(&self, index: usize) -> Layer {
         let [window, dim, horizontal, vertical] =
             [self.window, self.dim, self.horizontal, self.vertical].map(usize::from);
         let filters = window * horizontal;

@@ -5,12 +5,12 @@ mod layer;
 mod profile;
 mod sasrec;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::bundle::layout;
 use crate::granularity::Granularity;
 use crate::palette::Palette;
-use crate::wire;
+use crate::wire::{self, Reader};
 
 pub use caser::CaserShape;
 pub use layer::{Layer, LayerName};
@@ -41,14 +41,14 @@ pub(crate) struct Header {
 }
 
 /// The network as it is on the wire; the profile encoder's sizes follow. Field order is wire order.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Record {
     architecture: Architecture,
     palette: Palette,
 }
 
 /// The networks that a bundle can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Architecture {
     /// Causal self-attention over the item history, pre-norm (`docs/numerics.md`, section 8).
@@ -99,6 +99,7 @@ impl Architecture {
     }
 
     /// `index` is below the number of layers.
+    #[inline(never)]
     fn layer_at(&self, index: usize) -> Layer {
         match self {
             Self::SasRec(shape) => shape.layer_at(index),
@@ -122,9 +123,9 @@ impl Architecture {
 }
 
 /// Checks sizes given as name, value and largest allowed value; the smallest is 1.
-fn check_sizes<const N: usize>(sizes: [(&'static str, u32, u32); N]) -> Result<(), ManifestError> {
-    match sizes.into_iter().find(|&(_, value, max)| value < 1 || value > max) {
-        Some((field, value, max)) => Err(ManifestError::Field { field, value, max }),
+fn check_sizes(sizes: &[(&'static str, u32, u32)]) -> Result<(), ManifestError> {
+    match sizes.iter().find(|&&(_, value, max)| value < 1 || value > max) {
+        Some(&(field, value, max)) => Err(ManifestError::Field { field, value, max }),
         None => Ok(()),
     }
 }
@@ -166,13 +167,16 @@ impl Manifest {
     /// Decodes what [`encode`](Self::encode) wrote, all of `bytes`; the header says the rest.
     pub(crate) fn decode(bytes: &[u8], header: Header) -> Option<Self> {
         let Header { granularity, positions_from, has_profile } = header;
-        let (Record { architecture, palette }, used) = wire::decode(bytes)?;
-        let rest = bytes.get(used..)?;
-        let (profile, used) = match has_profile {
-            true => wire::decode(rest).map(|(shape, used)| (Some(shape), used))?,
-            false => (None, 0),
+        let mut reader = Reader { rest: bytes };
+        let architecture = match reader.u32()? {
+            0 => Architecture::SasRec(SasRecShape::read(&mut reader)?),
+            1 => Architecture::Caser(CaserShape::read(&mut reader)?),
+            _ => return None,
         };
-        (used == rest.len()).then_some(Self { architecture, palette, granularity, positions_from, profile })
+        let palette = Palette::read(&mut reader)?;
+        let profile = if has_profile { Some(ProfileShape::read(&mut reader)?) } else { None };
+        let manifest = Self { architecture, palette, granularity, positions_from, profile };
+        reader.rest.is_empty().then_some(manifest)
     }
 
     /// Checks every field against `docs/format.md`, and that the bundle's length fits its 32-bit field.

@@ -1,12 +1,13 @@
 //! Sizes and layers of the profile encoder.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::layer::{Layer, LayerName};
 use super::{ManifestError, check_norm_epsilon, check_sizes};
+use crate::wire::Reader;
 
 /// Sizes of a profile encoder (`docs/numerics.md`, section 11). Field order is wire order.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ProfileShape {
     /// Newest items in the pooled sum, 1 ..= 4096.
@@ -20,8 +21,17 @@ pub struct ProfileShape {
 }
 
 impl ProfileShape {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            pooled: reader.u16()?,
+            features: reader.u16()?,
+            hidden: reader.u16()?,
+            norm_epsilon: reader.f32()?,
+        })
+    }
+
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
-        check_sizes([
+        check_sizes(&[
             ("pooled", self.pooled.into(), 4096),
             ("features", self.features.into(), 4096),
             ("hidden", self.hidden.into(), 4096),

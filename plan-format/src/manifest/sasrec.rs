@@ -1,13 +1,14 @@
 //! Sizes and layers of SASRec.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::layer::{Layer, LayerName};
 use super::{ManifestError, check_norm_epsilon, check_sizes};
 use crate::numerics::{gelu, relu};
+use crate::wire::Reader;
 
 /// Sizes of a SASRec model. Field order is wire order.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SasRecShape {
     /// Item rows, 1 ..= 2^24.
@@ -34,8 +35,25 @@ impl SasRecShape {
         usize::from(self.dim / u16::from(self.heads).max(1))
     }
 
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            items: reader.u32()?,
+            positions: reader.u16()?,
+            dim: reader.u16()?,
+            inner: reader.u16()?,
+            blocks: reader.u8()?,
+            heads: reader.u8()?,
+            activation: match reader.u32()? {
+                0 => Activation::Relu,
+                1 => Activation::Gelu,
+                _ => return None,
+            },
+            norm_epsilon: reader.f32()?,
+        })
+    }
+
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
-        check_sizes([
+        check_sizes(&[
             ("items", self.items, 1 << 24),
             ("positions", self.positions.into(), 4096),
             ("dim", self.dim.into(), 4096),
@@ -111,7 +129,7 @@ impl PositionsFrom {
 }
 
 /// Activation function of the feed-forward layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Activation {
     /// `max(x, 0)`.

@@ -189,6 +189,23 @@ pub fn encode(header: &PlanHeader, codes: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Codes of a plan of 3.0 bits per weight for palette 0, 2, 4, 8.
+const THREE_BITS: [u8; 8] = [3, 2, 2, 1, 1, 1, 1, 0];
+
+/// A plan of 3.0 bits per weight in palette 0, 2, 4, 8, each layer's widths in random order.
+pub fn three_bit_plan(bundle: &Bundle<'_>, random: &mut Random) -> Vec<u8> {
+    let mut codes = Vec::new();
+    for layer in bundle.manifest().layers() {
+        let mut of_layer: Vec<u8> = THREE_BITS.into_iter().cycle().take(layer.outputs).collect();
+        for i in (1..of_layer.len()).rev() {
+            of_layer.swap(i, random.below(i + 1));
+        }
+        codes.extend(of_layer);
+    }
+    let channels = codes.len() as u32;
+    encode(&PlanHeader { model: bundle.model(), sequence: 1, budget: 3000, channels }, &codes)
+}
+
 /// Random item rows.
 pub fn items(len: usize, bundle: &Bundle<'_>, random: &mut Random) -> Vec<u32> {
     let items = bundle.manifest().items() as usize;

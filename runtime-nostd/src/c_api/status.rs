@@ -39,6 +39,8 @@ pub enum ChordStatus {
     BundleFingerprint = 18,
     /// A number of the bundle is out of range or not finite.
     BundleNumber = 19,
+    /// The model's network is one that this library was built without.
+    NetworkLeftOut = 20,
     /// The bytes are no plan, or its parts contradict each other.
     PlanMalformed = 32,
     /// The plan is of a format version that this library does not read.
@@ -79,7 +81,7 @@ pub enum ChordStatus {
 
 impl ChordStatus {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Ok,
         Self::NullPointer,
         Self::Misaligned,
@@ -94,6 +96,7 @@ impl ChordStatus {
         Self::BundleVersion,
         Self::BundleFingerprint,
         Self::BundleNumber,
+        Self::NetworkLeftOut,
         Self::PlanMalformed,
         Self::PlanVersion,
         Self::PlanChecksum,
@@ -131,6 +134,7 @@ impl ChordStatus {
             Self::BundleVersion => c"CHORD_STATUS_BUNDLE_VERSION",
             Self::BundleFingerprint => c"CHORD_STATUS_BUNDLE_FINGERPRINT",
             Self::BundleNumber => c"CHORD_STATUS_BUNDLE_NUMBER",
+            Self::NetworkLeftOut => c"CHORD_STATUS_NETWORK_LEFT_OUT",
             Self::PlanMalformed => c"CHORD_STATUS_PLAN_MALFORMED",
             Self::PlanVersion => c"CHORD_STATUS_PLAN_VERSION",
             Self::PlanChecksum => c"CHORD_STATUS_PLAN_CHECKSUM",
@@ -188,6 +192,7 @@ impl From<Error> for ChordStatus {
     fn from(error: Error) -> Self {
         match error {
             Error::ArenaTooSmall { .. } => Self::MemoryTooSmall,
+            Error::NetworkLeftOut => Self::NetworkLeftOut,
             Error::Plan(error) => error.into(),
             Error::StalePlan { .. } => Self::PlanStale,
             Error::OverBudget { .. } => Self::PlanOverBudget,

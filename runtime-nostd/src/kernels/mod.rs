@@ -17,8 +17,6 @@ mod scalar;
 #[allow(unsafe_code)]
 mod x86;
 
-use core::array::from_fn;
-
 use chord_plan::Manifest;
 use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::{Activation, Layer, LayerName};
@@ -163,22 +161,24 @@ pub fn packed_words(layer: &Layer, widths: Widths<'_>) -> usize {
 /// Words that all layers of a model take packed, at most: for plans that keep `budget` bits per weight in 1/1000 or
 /// less on average, in whatever layers and widths; for any plan if `None`.
 pub fn max_packed_words(manifest: &Manifest, budget: Option<u16>) -> usize {
-    let layers = || manifest.layers().filter(is_packed);
-    let any = layers().map(|layer| packed::words(layer.inputs, layer.outputs)).sum();
-    let Some(budget) = budget else { return any };
     let widths = manifest.palette.widths_above_zero();
     // A bundle has fewer than 2^32 weights: their bits in words stay far below.
-    let (weights, budget) = (manifest.quantised_weights() as usize, usize::from(budget.min(8000)));
-    let kept = weights / 32_000 * budget + (weights % 32_000 * budget).div_ceil(32_000);
+    let weights = manifest.quantised_weights() as usize;
+    let kept = |budget: usize| weights / 32_000 * budget + (weights % 32_000 * budget).div_ceil(32_000);
+    let kept = kept(budget.map_or(8000, |budget| usize::from(budget.min(8000))));
     // Inputs filled up to fours take more, channels of 0 bits have no step.
-    let (mut filled, mut fewest_inputs, mut channels, mut padding) = (0, usize::MAX, 0, 0);
-    for layer in layers() {
+    let (mut any, mut filled, mut fewest_inputs, mut channels, mut padding) = (0, 0, usize::MAX, 0, 0);
+    for layer in manifest.layers().filter(is_packed) {
         let inputs = layer.inputs.max(1);
+        any += packed::words(layer.inputs, layer.outputs);
         let lacking = 2 * pairs(inputs) - inputs;
         filled = filled.max((kept * lacking).div_ceil(inputs));
         fewest_inputs = fewest_inputs.min(inputs);
         channels += layer.outputs;
         padding += packed::HEADER + packed::padding(inputs, widths);
+    }
+    if budget.is_none() {
+        return any;
     }
     let narrowest = usize::from(widths.first().copied().unwrap_or(8).max(1));
     let with_weights =
@@ -225,29 +225,42 @@ fn word(bytes: &[i8], i: usize) -> u32 {
 
 /// Calls `group` with the channels of `bits` bits, `N` at a time; the last group repeats its last channel.
 fn groups<const N: usize>(outputs: usize, widths: Widths<'_>, bits: u8, mut group: impl FnMut([usize; N])) {
-    let mut channels = (0..outputs).filter(|&channel| widths.bits(channel) == bits);
-    while let Some(first) = channels.next() {
-        let mut last = first;
-        group(from_fn(|lane| {
-            if lane > 0 {
-                last = channels.next().unwrap_or(last);
+    let (mut channels, mut count) = ([0; N], 0);
+    for channel in 0..=outputs {
+        if channel < outputs {
+            if widths.bits(channel) != bits {
+                continue;
             }
-            last
-        }));
+            // What follows is the last channel again.
+            channels.iter_mut().skip(count).for_each(|place| *place = channel);
+            count += 1;
+        }
+        if count == N || channel == outputs && count > 0 {
+            group(channels);
+            count = 0;
+        }
     }
 }
 
 /// Of channels of one width their outputs' offsets in a row, in bytes, then their steps, then their biases, as bits.
 fn numbers<const N: usize>(layer: &LayerView<'_>, channels: [usize; N], bits: u8) -> [[u32; N]; 3] {
-    let each = channels.map(|channel| {
-        let [step, bias] = step_and_bias(layer, channel, bits).map(f32::to_bits);
-        [4 * channel as u32, step, bias]
-    });
-    [each.map(|[offset, ..]| offset), each.map(|[_, step, _]| step), each.map(|[.., bias]| bias)]
+    let mut numbers = [[0; N]; 3];
+    put_numbers(layer, &channels, bits, numbers.as_flattened_mut());
+    numbers
+}
+
+/// As [`numbers`], to `out`.
+#[inline(never)]
+fn put_numbers(layer: &LayerView<'_>, channels: &[usize], bits: u8, out: &mut [u32]) {
+    let Some((offsets, rest)) = out.split_at_mut_checked(channels.len()) else { return };
+    let Some((steps, biases)) = rest.split_at_mut_checked(channels.len()) else { return };
+    for (((&channel, offset), to_step), to_bias) in channels.iter().zip(offsets).zip(steps).zip(biases) {
+        let [step, bias] = step_and_bias(layer, channel, bits);
+        (*offset, *to_step, *to_bias) = (4 * channel as u32, step.to_bits(), bias.to_bits());
+    }
 }
 
 /// `g_c` and `bias_c` of a channel.
-#[inline(never)]
 fn step_and_bias(layer: &LayerView<'_>, channel: usize, bits: u8) -> [f32; 2] {
     [step(layer.range(channel, bits), bits), layer.bias(channel, bits)]
 }

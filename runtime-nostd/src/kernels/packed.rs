@@ -16,7 +16,7 @@
 use chord_plan::bundle::LayerView;
 use chord_plan::numerics::channel_output;
 
-use super::{Tokens, groups, pairs, word};
+use super::{Tokens, groups, pairs, put_numbers, word};
 use crate::Widths;
 use crate::span::{copy, span};
 
@@ -147,25 +147,32 @@ fn pack_groups<const N: usize>(
             return;
         };
         count += 1;
-        copy(super::numbers(layer, channels, bits).as_flattened(), numbers);
-        let per_four = if bits == 8 { 4 } else { 2 };
-        for (four, to) in weights.chunks_exact_mut(per_four).enumerate() {
-            let codes = channels.map(|channel| word(layer.codes(channel), four));
-            let words = match (bits, codes.as_slice()) {
-                (8, &[a, b, c, d]) => {
-                    let [a, c] = [a, c].map(|codes| codes ^ SIGNS);
-                    [bytes(a, b), bytes(c, d), bytes(a >> 8, b >> 8), bytes(c >> 8, d >> 8)]
-                }
-                (4, &[a, b, c, d]) => {
-                    let codes = [a ^ SIGNS, b ^ SIGNS, c ^ SIGNS, d];
-                    [nibbles(codes), nibbles(codes.map(|codes| codes >> 8)), 0, 0]
-                }
-                (_, codes) => [twins(codes, 0), twins(codes, 8), 0, 0],
-            };
-            copy(&words, to);
-        }
+        put_numbers(layer, &channels, bits, numbers);
+        pack_weights(channels.map(|channel| layer.codes(channel)).as_slice(), bits, weights);
     });
     count
+}
+
+/// Packs the weights of a group.
+#[inline(never)]
+fn pack_weights(channels: &[&[i8]], bits: u8, weights: &mut [u32]) {
+    let per_four = if bits == 8 { 4 } else { 2 };
+    for (four, to) in weights.chunks_exact_mut(per_four).enumerate() {
+        let words = match (bits, channels) {
+            (8, &[a, b, c, d]) => {
+                let [a, b, c, d] = [a, b, c, d].map(|codes| word(codes, four));
+                let [a, c] = [a, c].map(|codes| codes ^ SIGNS);
+                [bytes(a, b), bytes(c, d), bytes(a >> 8, b >> 8), bytes(c >> 8, d >> 8)]
+            }
+            (4, &[a, b, c, d]) => {
+                let [a, b, c, d] = [a, b, c, d].map(|codes| word(codes, four));
+                let codes = [a ^ SIGNS, b ^ SIGNS, c ^ SIGNS, d];
+                [nibbles(codes), nibbles(codes.map(|codes| codes >> 8)), 0, 0]
+            }
+            _ => twins(channels, four),
+        };
+        copy(&words, to);
+    }
 }
 
 /// Bytes 0 and 2 of two channels.
@@ -178,13 +185,15 @@ fn nibbles([a, b, c, d]: [u32; 4]) -> u32 {
     a >> 4 & 0x000f_000f | b & 0x00f0_00f0 | c << 4 & 0x0f00_0f00 | d << 8 & 0xf000_f000
 }
 
-/// Four words of [`twin`] in one, of the codes shifted to the right.
-#[inline(never)]
-fn twins(codes: &[u32], shift: u32) -> u32 {
-    let twos = codes.as_chunks().0.iter().zip([0, 4, 8, 12]);
-    let turned =
-        twos.map(|(&[low, high], turn)| twin((low ^ SIGNS) >> shift, high >> shift).rotate_left(turn));
-    turned.fold(0, |word, twin| word | twin)
+/// The two words of eight channels of 2 bits: four words of [`twin`] in one.
+fn twins(channels: &[&[i8]], four: usize) -> [u32; 4] {
+    let mut words = [0; 4];
+    for (&[low, high], turn) in channels.as_chunks().0.iter().zip([0, 4, 8, 12]) {
+        let (low, high) = (word(low, four) ^ SIGNS, word(high, four));
+        words[0] |= twin(low, high).rotate_left(turn);
+        words[1] |= twin(low >> 8, high >> 8).rotate_left(turn);
+    }
+    words
 }
 
 /// The top 2 bits of bytes 0 and 2 of two channels, at either end of a half.

@@ -131,25 +131,59 @@ impl<'w> WideRow<'w> {
 /// Widens a token; returns its sum and the sum of its magnitudes.
 #[inline(never)]
 fn widen(token: &[i8], plain: &mut [u32], doubled: &mut [u32]) -> (i32, u32) {
+    let (plain, _) = plain.as_chunks_mut::<2>();
+    let (doubled, _) = doubled.as_chunks_mut::<2>();
+    let fours = (token.len() / 4).min(plain.len()).min(doubled.len());
     let (mut sum, mut magnitude) = (0, 0);
-    let (plain, doubled) = (plain.as_chunks_mut::<2>().0, doubled.as_chunks_mut::<2>().0);
-    let fours = plain.len();
-    let mut four = |word: u32, plain: &mut [u32; 2], doubled: &mut [u32; 2]| {
+    if fours > 0 {
+        // SAFETY: reads that many words of the token, at any alignment, and writes as many twos to either slice.
+        let both = unsafe { run_widen(token.as_ptr(), plain.as_mut_ptr(), doubled.as_mut_ptr(), fours) };
+        (sum, magnitude) = (both as u32, (both >> 32) as u32);
+    }
+    if let (Some(plain), Some(doubled)) = (plain.get_mut(fours), doubled.get_mut(fours)) {
+        let word = word(token, fours);
         *plain = [sxtb16(word), sxtb16_ror8(word)];
         // The bit that the low half hands to the high one is left out.
         *doubled = plain.map(|pair| (pair << 1) & 0xfffe_ffff);
-        let word = word ^ SIGNS;
-        sum = usada8(word, 0, sum);
-        magnitude = usada8(word, SIGNS, magnitude);
-    };
-    let (words, rest) = token.as_chunks::<4>();
-    for ((&codes, plain), doubled) in words.iter().zip(&mut *plain).zip(&mut *doubled) {
-        four(u32::from_le_bytes(bytemuck::cast(codes)), plain, doubled);
+        sum = usada8(word ^ SIGNS, 0, sum);
+        magnitude = usada8(word ^ SIGNS, SIGNS, magnitude);
     }
-    if let (Some(plain), Some(doubled)) = (plain.get_mut(words.len()), doubled.get_mut(words.len())) {
-        four(word(rest, 0), plain, doubled);
-    }
-    (sum as i32 - 4 * 128 * fours as i32, magnitude)
+    (sum as i32 - 4 * 128 * plain.len() as i32, magnitude)
+}
+
+/// The sum of the codes plus 128 in the low half, that of the magnitudes in the high half of the result.
+// Registers: r4 and r5 sums, r6 codes, r7 and r8 pairs, r12 signs, lr zero.
+#[unsafe(naked)]
+unsafe extern "C" fn run_widen(
+    _token: *const i8,
+    _plain: *mut [u32; 2],
+    _doubled: *mut [u32; 2],
+    _fours: usize,
+) -> u64 {
+    naked_asm!(
+        concat!(".cpu ", env!("CHORD_DSP_CORE")),
+        "push {{r4-r8, lr}}",
+        "mov r4, #0",
+        "mov r5, #0",
+        "mov r12, #0x80808080",
+        "mov lr, #0",
+        "2:",
+        "ldr r6, [r0], #4",
+        "sxtb16 r7, r6",
+        "sxtb16 r8, r6, ror #8",
+        "eor r6, r12",
+        "strd r7, r8, [r1], #8",
+        "sadd16 r7, r7, r7",
+        "sadd16 r8, r8, r8",
+        "usada8 r4, r6, lr, r4",
+        "usada8 r5, r6, r12, r5",
+        "subs r3, #1",
+        "strd r7, r8, [r2], #8",
+        "bne 2b",
+        "mov r0, r4",
+        "mov r1, r5",
+        "pop {{r4-r8, pc}}",
+    )
 }
 
 /// What the loops read; the assembly knows the order.

@@ -97,7 +97,7 @@ pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> u32 {
 }
 
 /// Widens a part of two rows, as long as `out`, and takes it off them. `largest` is the largest sum of magnitudes so far.
-#[inline(always)]
+#[inline(never)]
 fn part(a: &mut &[i8], b: &mut &[i8], out: &mut [u32], largest: &mut u32) -> [Row; 2] {
     let inputs = out.len();
     let sums = two_rows(a.get(..inputs).unwrap_or(a), b.get(..inputs).unwrap_or(b), out);
@@ -110,7 +110,6 @@ fn part(a: &mut &[i8], b: &mut &[i8], out: &mut [u32], largest: &mut u32) -> [Ro
 }
 
 /// Widens two rows; returns the sum of each one's codes plus 128, and the sum of its magnitudes.
-#[inline(never)]
 fn two_rows(first: &[i8], second: &[i8], out: &mut [u32]) -> [[u32; 2]; 2] {
     let fours = (first.len().min(second.len()) / 4).min(out.len() / 4);
     let mut sums = [[0; 2]; 2];
@@ -171,29 +170,74 @@ unsafe extern "C" fn widen(
 }
 
 /// Four channels as streams of `2 q`, unsigned.
+#[inline(never)]
 pub(super) fn four_channels(channels: [&[i8]; 4], bits: u8, out: &mut [[u32; 4]]) {
-    match bits {
-        8 => plain::<31, 7, 0x01fe_01fe>(channels, out),
-        4 => plain::<3, 11, 0x001e_001e>(channels, out),
-        _ => plain::<5, 13, 0x0006_0006>(channels, out),
+    let (streams, [even, odd], mask): (unsafe extern "C" fn(_, _, _, _), _, _) = match bits {
+        8 => (eight_in_place, [31, 7], 0x01fe_01fe),
+        4 => (four_in_place, [3, 11], 0x001e_001e),
+        _ => (two_in_place, [5, 13], 0x0006_0006),
+    };
+    let (out, _) = out.as_chunks_mut::<2>();
+    let fours = channels.iter().fold(out.len(), |fours, channel| fours.min(channel.len() / 4));
+    if fours > 0 {
+        // SAFETY: reads that many words of each channel, at any alignment, and writes as many times two fours.
+        unsafe { streams(&channels.map(<[i8]>::as_ptr), out.as_mut_ptr(), fours, mask) }
+    }
+    if let Some([to_even, to_odd]) = out.get_mut(fours) {
+        for ((channel, even_word), odd_word) in channels.iter().zip(to_even).zip(to_odd) {
+            let word = word(channel, fours) ^ SIGNS;
+            (*even_word, *odd_word) = (word.rotate_right(even) & mask, word.rotate_right(odd) & mask);
+        }
     }
 }
 
-#[inline(never)]
-fn plain<const EVEN: u32, const ODD: u32, const MASK: u32>(channels: [&[i8]; 4], out: &mut [[u32; 4]]) {
-    let (out, _) = out.as_chunks_mut::<2>();
-    let four = |words: [u32; 4], out: &mut [[u32; 4]; 2]| {
-        let words = words.map(|word| word ^ SIGNS);
-        *out = [EVEN, ODD].map(|rotation| words.map(|word| word.rotate_right(rotation) & MASK));
+/// The loops of [`four_channels`]. Registers: r0-r3 channels, r4-r7 words, r10 steps, r12 mask, lr streams.
+macro_rules! in_place {
+    ($name:ident, $even:literal, $odd:literal) => {
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            _channels: &[*const i8; 4],
+            _out: *mut [[u32; 4]; 2],
+            _fours: usize,
+            _mask: u32,
+        ) {
+            naked_asm!(
+                "push {{r4-r10, lr}}",
+                "mov lr, r1",
+                "mov r10, r2",
+                "mov r12, r3",
+                "ldm r0, {{r0-r3}}",
+                "2:",
+                "ldr r4, [r0], #4",
+                "ldr r5, [r1], #4",
+                "ldr r6, [r2], #4",
+                "ldr r7, [r3], #4",
+                "eor r4, #0x80808080",
+                "eor r5, #0x80808080",
+                "eor r6, #0x80808080",
+                "eor r7, #0x80808080",
+                concat!("and r8, r12, r4, ror #", $even),
+                concat!("and r9, r12, r5, ror #", $even),
+                "strd r8, r9, [lr], #8",
+                concat!("and r8, r12, r6, ror #", $even),
+                concat!("and r9, r12, r7, ror #", $even),
+                "strd r8, r9, [lr], #8",
+                concat!("and r4, r12, r4, ror #", $odd),
+                concat!("and r5, r12, r5, ror #", $odd),
+                concat!("and r6, r12, r6, ror #", $odd),
+                concat!("and r7, r12, r7, ror #", $odd),
+                "subs r10, #1",
+                "stm lr!, {{r4-r7}}",
+                "bne 2b",
+                "pop {{r4-r10, pc}}",
+            )
+        }
     };
-    let [a, b, c, d] = channels.map(|channel| channel.as_chunks::<4>().0);
-    for ((((a, b), c), d), out) in a.iter().zip(b).zip(c).zip(d).zip(&mut *out) {
-        four([a, b, c, d].map(|&codes| u32::from_le_bytes(bytemuck::cast(codes))), out);
-    }
-    if let Some(out) = out.get_mut(a.len()) {
-        four(channels.map(|channel| word(channel, a.len())), out);
-    }
 }
+
+in_place!(eight_in_place, "31", "7");
+in_place!(four_in_place, "3", "11");
+in_place!(two_in_place, "5", "13");
 
 /// Eight channels of 2 bits as four streams, two to a half: `q_low + (q_high - 2) * 2^14`.
 #[inline(never)]

@@ -1,0 +1,104 @@
+//! One model on all boards in QEMU: what a new plan, a ranking and an interaction take, counted.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow, bail};
+use chord_plan::Bundle;
+use chord_plan::Manifest;
+use chord_plan::manifest::{Activation, ProfileShape, SasRecShape};
+
+use crate::bench_mcu::{plugin, target_dir};
+use crate::boards::{BOARDS, Board};
+use crate::firmware::Firmware;
+use crate::qemu;
+use crate::test::workspace;
+
+#[path = "../../plan-format/tests/random_model/mod.rs"]
+mod random_model;
+
+use random_model::Random;
+
+/// Items of the catalogue, of the history and of the request.
+const ITEMS: u32 = 200;
+const HISTORY: u32 = 50;
+const CANDIDATES: u32 = 100;
+
+const HEAD: &str = "# All boards\n\nWritten by `cargo xtask bench-boards`. Instructions executed on each board in QEMU by \
+    `firmware-example`'s `count`: SASRec with\nd = 64, 50 items of history, two blocks, GELU, random weights, a plan of 3.0 \
+    bits per weight, 100 candidates, 4 rows at once.\nIts profile encoder has 64 features and 64 hidden units and looks back \
+    over 50 items.\n\n| board | core | held | new plan | ranking | interaction |\n|---|---|---|--:|--:|--:|\n";
+
+/// Counts on all boards and writes `benches/mcu/boards.md`.
+///
+/// # Errors
+/// A build or a run that fails.
+pub fn run() -> Result<()> {
+    let target_dir = target_dir();
+    let plugin = plugin(&target_dir)?;
+    let request = target_dir.join("request");
+    write_request(&request)?;
+    let mut text = String::from(HEAD);
+    for board in &BOARDS {
+        let Board { name, core, .. } = board;
+        let [plan, ranking, packed_plan, packed_ranking, interaction] = count(board, &request, &plugin)?;
+        let rows = [("in-place", plan, ranking), ("packed", packed_plan, packed_ranking)];
+        for (held, plan, ranking) in rows {
+            let row = format!("| {name} | {core} | {held} | {plan} | {ranking} | {interaction} |\n");
+            print!("{row}");
+            text += &row;
+        }
+    }
+    Ok(fs::write(workspace().join("benches/mcu/boards.md"), text)?)
+}
+
+fn write_request(folder: &Path) -> Result<()> {
+    let shape = SasRecShape {
+        items: ITEMS,
+        positions: HISTORY as u16,
+        dim: 64,
+        inner: 64,
+        blocks: 2,
+        heads: 2,
+        activation: Activation::Gelu,
+        norm_epsilon: 1e-5,
+    };
+    let profile = ProfileShape { pooled: 50, features: 64, hidden: 64, norm_epsilon: 1e-5 };
+    let manifest = Manifest { profile: Some(profile), ..random_model::sasrec(shape, [0, 2, 4, 8]) };
+    let mut random = Random(1);
+    let model = random_model::bundle(&manifest, &mut random);
+    let bundle = Bundle::parse(&model)?;
+    let plan = random_model::three_bit_plan(&bundle, &mut random);
+    let lines = |items: Vec<u32>| items.iter().map(|item| format!("{item}\n")).collect::<String>();
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let put = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).with_context(|| path.display().to_string())
+    };
+    put("model.chord", &model)?;
+    put("user.plan", &plan)?;
+    put("history.txt", lines((0..HISTORY).map(|i| 7 * i % ITEMS).collect()).as_bytes())?;
+    put("candidates.txt", lines((0..CANDIDATES).map(|i| 2 * i).collect()).as_bytes())
+}
+
+/// Builds the firmware for a board and runs it under the plugin; instructions of its regions.
+fn count(board: &'static Board, request: &Path, plugin: &Path) -> Result<[u64; 5]> {
+    let firmware = Firmware { board, bin: "count", request: Some(request), packed: true, target_dir: None };
+    let elf = firmware.build()?;
+    let out = elf.with_extension("counts");
+    let output = Command::new(board.qemu)
+        .args(board.machine)
+        .args(qemu::ARGUMENTS)
+        .arg(&elf)
+        .args(["-plugin", &format!("{},out={}", plugin.display(), out.display())])
+        .output()
+        .with_context(|| board.qemu.to_owned())?;
+    if !output.status.success() {
+        bail!("{} on {}: {}", elf.display(), board.name, output.status);
+    }
+    let text = fs::read_to_string(&out).with_context(|| out.display().to_string())?;
+    let count = |line: &str| line.split(' ').next().unwrap_or_default().parse();
+    let counts: Vec<u64> = text.lines().map(count).collect::<Result<_, _>>()?;
+    counts.try_into().map_err(|counts| anyhow!("not five regions: {counts:?}"))
+}
