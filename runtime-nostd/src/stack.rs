@@ -43,9 +43,10 @@ impl Core {
     /// differ by more.
     pub const fn stack_bytes(self) -> usize {
         match self {
-            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 | Self::CortexM55 => 2832,
-            Self::Riscv32 => 2880,
-            Self::Aarch64 => 4480,
+            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => 2688,
+            Self::CortexM55 => 2600,
+            Self::Riscv32 => 2424,
+            Self::Aarch64 => 4432,
         }
     }
 }
