@@ -16,7 +16,7 @@ pub(super) fn dot(token: &[i8], codes: &[i8]) -> i32 {
         let both = unsafe { run(token.as_ptr(), codes.as_ptr(), fours) };
         (products, sum) = (both as i32, (both >> 32) as i32);
     }
-    if length % 4 != 0 {
+    if !length.is_multiple_of(4) {
         let [a, codes] = [token, codes].map(|x| word(x.get(..length).unwrap_or_default(), fours));
         for (a, codes) in [(sxtb16(a), sxtb16(codes)), (sxtb16_ror8(a), sxtb16_ror8(codes))] {
             products = smlad(a, codes, products);

@@ -80,10 +80,12 @@ impl<'w> WideRow<'w> {
             last,
         };
         let groups = run.words.as_ptr();
-        // SAFETY: each reads `count` groups, which the run has, and for each group `acts` from end to end; it writes
-        // to offsets in `out` up to its `last` float only.
+        // Each reads `count` groups, which the run has, and for each group `acts` from end to end; it writes to offsets in
+        // `out` up to its `last` float only.
         match run.bits {
+            // SAFETY: see above.
             8 => unsafe { eight_bits(groups, &frame) },
+            // SAFETY: see above.
             4 => unsafe { four_bits(groups, &frame) },
             _ => {
                 frame.acts = self.plain.as_ptr();
@@ -99,6 +101,7 @@ impl<'w> WideRow<'w> {
                     let blocks = fours.div_ceil(BLOCK) as u32;
                     frame.low = 0u32.wrapping_sub(sum.wrapping_mul(3)).wrapping_sub(blocks << 14);
                 }
+                // SAFETY: see above; `plain` is as long as the row that it replaces.
                 unsafe { two_bits(groups, &frame) }
             }
         }

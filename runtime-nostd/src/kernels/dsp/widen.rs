@@ -35,7 +35,7 @@ impl Row {
 
     /// Where twin sums start so that the low one ends in the middle of its 14 bits.
     pub(super) fn twin_start(self) -> u32 {
-        ((1 << 13) - (3 * self.sum >> 1)) as u32
+        ((1 << 13) - ((3 * self.sum) >> 1)) as u32
     }
 
     /// What a low twin sum, doubled, lacks of the sum of levels.
