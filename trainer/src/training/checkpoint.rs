@@ -197,6 +197,11 @@ fn bytes<const D: usize>(tensor: Tensor<D>) -> Vec<u8> {
     to_host(tensor).iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
+/// The values in little-endian bytes.
+pub(super) fn decoded(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect()
+}
+
 /// The values of a tensor, which must be f32 and finite.
 pub(crate) fn values(
     path: &Path,
@@ -214,8 +219,7 @@ pub(crate) fn values(
             expected: "F32".to_owned(),
         });
     }
-    let values: Vec<f32> =
-        view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect();
+    let values = decoded(view.data());
     if let Some(index) = values.iter().position(|x| !x.is_finite()) {
         let (path, name) = (path.to_owned(), name.to_owned());
         return Err(CheckpointError::NotFinite { path, name, index, value: values[index] });

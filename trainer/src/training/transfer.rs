@@ -1,6 +1,6 @@
 //! What a stage learnt on one model, put onto another of the same origin.
 
-use super::checkpoint::{Tensors, parameters};
+use super::checkpoint::{Tensors, decoded, parameters};
 use crate::tensor::{Backend, Tensor, floats};
 use burn::module::{Module, ModuleMapper, Param};
 
@@ -31,10 +31,7 @@ impl ModuleMapper<Backend> for Move {
         if before == after {
             return param;
         }
-        let values = |bytes: &[u8]| -> Vec<f32> {
-            bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect()
-        };
-        let way = values(before).iter().zip(values(after)).map(|(b, a)| a - b).collect();
+        let way = decoded(before).iter().zip(decoded(after)).map(|(b, a)| a - b).collect();
         let (id, tensor, mapper) = param.consume();
         let learns = tensor.is_require_grad();
         let way = floats(way, tensor.dims(), &tensor.device());
@@ -48,7 +45,6 @@ mod tests {
     use crate::config;
     use crate::model::chord::Chord;
     use crate::tensor::Device;
-    use crate::training::checkpoint::parameters;
 
     #[test]
     fn a_way_starts_where_the_module_is() {
@@ -62,8 +58,7 @@ mod tests {
         let arrived = parameters(&moved(one.clone(), &one, &other));
         for (name, (shape, bytes)) in parameters(&other) {
             assert_eq!(arrived[&name].0, shape);
-            for (a, b) in arrived[&name].1.chunks(4).zip(bytes.chunks(4)) {
-                let [a, b] = [a, b].map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+            for (a, b) in decoded(&arrived[&name].1).into_iter().zip(decoded(&bytes)) {
                 assert!((a - b).abs() < 1e-6, "{name}: {a} {b}");
             }
         }
