@@ -203,11 +203,16 @@ impl SasRec<Backend> {
         let [batch, tokens] = sequences.items.dims();
         let dim = usize::from(self.shape().dim);
         let items = self.items.val().select(0, sequences.items.clone().reshape([batch * tokens]));
-        let mut x = items.reshape([batch, tokens, dim]) + self.position_embeddings(sequences);
+        // As rows of all tokens: the CPU backend is slow at broadcasting anything else.
+        let x = items.reshape([batch, tokens * dim]) + self.position_embeddings(sequences);
+        let mut x = x.reshape([batch, tokens, dim]);
         if let Some(norm) = &self.input_norm {
             x = norm.forward(x);
         }
         x = pass.dropout.apply(x, pass.rate);
+        let heads = usize::from(self.shape().heads);
+        // For each head: the same weakness.
+        let mask = sequences.mask.clone().repeat_dim(1, heads);
         // One of the two is the identity.
         let post = self.input_norm.is_some();
         let before = |norm: &LayerNorm<Backend>, x: Tensor<3>| if post { x } else { norm.forward(x) };
@@ -220,7 +225,7 @@ impl SasRec<Backend> {
             let q = block.query.forward(h.clone(), query);
             let k = block.key.forward(h.clone(), key);
             let v = block.value.forward(h, value);
-            let c = pass.activations.apply(self.attention(q, k, v, sequences.mask.clone(), pass));
+            let c = pass.activations.apply(self.attention(q, k, v, mask.clone(), pass));
             x = after(&block.norm1, x + pass.dropout.apply(block.output.forward(c, output), pass.rate));
             let h = pass.activations.apply(before(&block.norm2, x.clone()));
             let f = self.activate(block.expand.forward(h, expand));
@@ -233,17 +238,17 @@ impl SasRec<Backend> {
         }
     }
 
-    /// [1 or batch, tokens, dim].
-    fn position_embeddings(&self, sequences: &Sequences) -> Tensor<3> {
+    /// [1 or batch, tokens x dim].
+    fn position_embeddings(&self, sequences: &Sequences) -> Tensor<2> {
         let [batch, tokens] = sequences.items.dims();
         let [window, dim] = self.positions.dims();
         match self.positions_from() {
             PositionsFrom::Right => {
-                self.positions.val().slice_dim(0, window - tokens..window).unsqueeze_dim(0)
+                self.positions.val().slice_dim(0, window - tokens..window).reshape([1, tokens * dim])
             }
             PositionsFrom::Left => {
                 let places = sequences.from_left.clone().reshape([batch * tokens]);
-                self.positions.val().select(0, places).reshape([batch, tokens, dim])
+                self.positions.val().select(0, places).reshape([batch, tokens * dim])
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::tensor::{Backend, Device, Tensor};
 use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
+use pulp::Arch;
 use std::collections::BTreeMap;
 
 const BETA1: f32 = 0.9;
@@ -145,6 +146,7 @@ struct Rule {
 
 impl Rule {
     /// In one pass: a large table is read and written once, with nothing allocated.
+    #[inline(always)]
     fn on_host(self, gradient: &[f32], scale: f32, [first, second, weights]: [&mut [f32]; 3]) {
         let moments = first.iter_mut().zip(second);
         for ((g, (m, v)), w) in gradient.iter().zip(moments).zip(weights) {
@@ -209,7 +211,8 @@ impl ModuleMapper<Backend> for Update<'_> {
         let [first, second, weights] = match (gradient, self.scale.clone()) {
             (Gradient::Host(mut gradient), Scale::Host(scale)) => {
                 let mut state = state.map(Tensor::into_data);
-                rule.on_host(values(&mut gradient), scale, state.each_mut().map(values));
+                let (gradient, state_values) = (values(&mut gradient), state.each_mut().map(values));
+                Arch::new().dispatch(|| rule.on_host(gradient, scale, state_values));
                 state.map(|data| Tensor::from_data(data, &device))
             }
             (Gradient::Device(gradient), Scale::Device(scale)) => rule.on_device(gradient, scale, state),

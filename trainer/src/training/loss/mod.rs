@@ -5,6 +5,7 @@
 
 mod bce;
 mod distillation;
+mod exponentials;
 mod sampled_softmax;
 mod softmax;
 

@@ -1,6 +1,7 @@
 //! Sampled softmax with correction (Jean et al. 2015, arXiv 1412.2007, section 3): cross-entropy over the target and a
 //! sample of the catalogue.
 
+use super::exponentials::Exponentials;
 use super::{Loss, own_targets};
 use crate::tensor::{IntTensor, Tensor};
 
@@ -29,9 +30,9 @@ pub fn sampled_softmax(
     }
     let target_logit = (h.clone() * e.clone()).sum_dim(1);
     let largest = logits.clone().max_dim(1).max_pair(target_logit.clone());
-    let exponentials = (logits - largest.clone()).exp();
     let own = (target_logit.clone() - largest.clone()).exp();
-    let total = exponentials.clone().sum_dim(1) + own.clone();
+    let Exponentials { values: exponentials, total } = Exponentials::of(logits, largest.clone());
+    let total = total + own.clone();
     let sum = (largest + total.clone().log() - target_logit).sum();
 
     let shares = exponentials / total.clone();

@@ -1,6 +1,7 @@
 //! Full-softmax cross-entropy over the whole catalogue, in chunks that never hold more than a block of
 //! positions x items.
 
+use super::exponentials::Exponentials;
 use super::{Loss, chunk};
 use crate::tensor::{IntTensor, Tensor};
 
@@ -23,8 +24,7 @@ pub fn softmax(hidden: Tensor<2>, items: Tensor<2>, targets: IntTensor<1>) -> Lo
         let target = e.clone().select(0, y.clone());
         let logits = h.clone().matmul(e.clone().transpose());
         let largest = logits.clone().max_dim(1);
-        let exponentials = (logits - largest.clone()).exp();
-        let total = exponentials.clone().sum_dim(1);
+        let Exponentials { values: exponentials, total } = Exponentials::of(logits, largest.clone());
         let target_logit = (h.clone() * target.clone()).sum_dim(1);
         sum = sum + (largest + total.clone().log() - target_logit).sum();
         let share = total.recip();
