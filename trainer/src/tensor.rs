@@ -5,6 +5,7 @@
 //! device of the tensor they meet.
 
 use burn::prelude::Int;
+use burn::tensor::TensorData;
 
 /// The backend of every tensor: dispatches to the CPU or a GPU by the tensor's device.
 pub type Backend = burn::Dispatch;
@@ -20,7 +21,7 @@ pub type IntTensor<const D: usize> = burn::Tensor<Backend, D, Int>;
 /// # Panics
 /// If `data` does not fill `shape`.
 pub fn floats<const D: usize>(data: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::from_data(burn::tensor::TensorData::new(data, shape), device)
+    Tensor::from_data(TensorData::new(data, shape), device)
 }
 
 /// An integer tensor from host data in row-major order.
@@ -28,7 +29,15 @@ pub fn floats<const D: usize>(data: Vec<f32>, shape: [usize; D], device: &Device
 /// # Panics
 /// If `data` does not fill `shape`.
 pub fn integers<const D: usize>(data: Vec<i32>, shape: [usize; D], device: &Device) -> IntTensor<D> {
-    IntTensor::from_data(burn::tensor::TensorData::new(data, shape), device)
+    IntTensor::from_data(TensorData::new(data, shape), device)
+}
+
+/// The values of float data that has left its tensor, to be changed in place.
+///
+/// # Panics
+/// If the data is not f32.
+pub fn values(data: &mut TensorData) -> &mut [f32] {
+    data.as_mut_slice().expect("float tensors hold f32")
 }
 
 /// The values of a tensor in row-major order, on the host.

@@ -3,7 +3,7 @@
 //!
 //! Moments are kept by parameter name, so that a checkpoint holds them beside the weights in one file.
 
-use crate::tensor::{Backend, Device, Tensor};
+use crate::tensor::{Backend, Device, Tensor, values};
 use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
@@ -146,15 +146,16 @@ struct Rule {
 
 impl Rule {
     /// In one pass: a large table is read and written once, with nothing allocated.
-    #[inline(always)]
     fn on_host(self, gradient: &[f32], scale: f32, [first, second, weights]: [&mut [f32]; 3]) {
         let moments = first.iter_mut().zip(second);
-        for ((g, (m, v)), w) in gradient.iter().zip(moments).zip(weights) {
-            let g = g * scale;
-            *m = *m * BETA1 + g * (1.0 - BETA1);
-            *v = *v * BETA2 + g * g * (1.0 - BETA2);
-            *w = *w * self.kept - *m / (v.sqrt() + self.epsilon) * self.rate;
-        }
+        Arch::new().dispatch(|| {
+            for ((g, (m, v)), w) in gradient.iter().zip(moments).zip(weights) {
+                let g = g * scale;
+                *m = *m * BETA1 + g * (1.0 - BETA1);
+                *v = *v * BETA2 + g * g * (1.0 - BETA2);
+                *w = *w * self.kept - *m / (v.sqrt() + self.epsilon) * self.rate;
+            }
+        });
     }
 
     /// The same, operation by operation.
@@ -170,10 +171,6 @@ impl Rule {
         let update = first.clone() / (second.clone().sqrt() + self.epsilon) * self.rate;
         [first, second, weights * self.kept - update]
     }
-}
-
-fn values(data: &mut TensorData) -> &mut [f32] {
-    data.as_mut_slice().expect("float tensors hold f32")
 }
 
 struct Update<'a> {
@@ -211,8 +208,7 @@ impl ModuleMapper<Backend> for Update<'_> {
         let [first, second, weights] = match (gradient, self.scale.clone()) {
             (Gradient::Host(mut gradient), Scale::Host(scale)) => {
                 let mut state = state.map(Tensor::into_data);
-                let (gradient, state_values) = (values(&mut gradient), state.each_mut().map(values));
-                Arch::new().dispatch(|| rule.on_host(gradient, scale, state_values));
+                rule.on_host(values(&mut gradient), scale, state.each_mut().map(values));
                 state.map(|data| Tensor::from_data(data, &device))
             }
             (Gradient::Device(gradient), Scale::Device(scale)) => rule.on_device(gradient, scale, state),

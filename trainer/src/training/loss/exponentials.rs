@@ -1,7 +1,6 @@
 //! Exponentials of logits less their row's largest, and their sums: what a softmax is made of.
 
-use crate::tensor::{Device, Tensor};
-use burn::tensor::TensorData;
+use crate::tensor::{self, Device, Tensor};
 use pulp::Arch;
 
 /// The softmax of each row before it is divided by its sum.
@@ -26,14 +25,10 @@ impl Exponentials {
         };
         let [_, columns] = logits.dims();
         let [mut values, mut total] = [logits, largest].map(Tensor::into_data);
-        Arch::new().dispatch(|| on_host(slice(&mut values), slice(&mut total), columns));
+        Arch::new().dispatch(|| on_host(tensor::values(&mut values), tensor::values(&mut total), columns));
         let tensor = |data| Tensor::from_data(data, &device);
         Self { values: tensor(values), total: tensor(total) }
     }
-}
-
-fn slice(data: &mut TensorData) -> &mut [f32] {
-    data.as_mut_slice().expect("float tensors hold f32")
 }
 
 /// Replaces logits by exponentials, and what is subtracted from each row by the row's sum.
