@@ -3,7 +3,9 @@
 use defmt::{Format, Formatter, write};
 
 use crate::bundle::{Bundle, Floats, LayerView};
+use crate::embedding::UserEmbedding;
 use crate::plan::Plan;
+use crate::rows::ItemRows;
 
 impl Format for Bundle<'_> {
     fn format(&self, f: Formatter<'_>) {
@@ -26,5 +28,22 @@ impl Format for Floats<'_> {
 impl Format for Plan<'_> {
     fn format(&self, f: Formatter<'_>) {
         write!(f, "Plan {{ header: {} }}", self.header());
+    }
+}
+
+impl Format for UserEmbedding<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        let (model, interactions, numbers) = (self.model(), self.interactions(), self.numbers().len());
+        write!(
+            f,
+            "UserEmbedding {{ model: {}, interactions: {}, numbers: {} }}",
+            model, interactions, numbers
+        );
+    }
+}
+
+impl Format for ItemRows<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "ItemRows {{ model: {}, items: {} }}", self.model(), self.items());
     }
 }

@@ -55,6 +55,15 @@ pub enum Error {
         /// Items of the model: rows `0..items`.
         items: u32,
     },
+    /// Item rows in a list, and the bundle has no item table: its items come as [`Embeddings`](crate::Embeddings).
+    #[error("the {list} has item rows, the model no item table")]
+    NoItemTable {
+        /// The list.
+        list: List,
+    },
+    /// Embeddings for a profile encoder whose bundle has an item table: it takes rows of the table.
+    #[error("the profile takes rows of the model's item table")]
+    ItemTable,
     /// The embeddings in a list have too many codes or too few.
     #[error("the embeddings in the {list} take {needed} codes, got {given}")]
     EmbeddingCodes {

@@ -1,7 +1,7 @@
 //! How much memory an engine needs.
 
-use chord_plan::Bundle;
 use chord_plan::manifest::{Architecture, SasRecShape};
+use chord_plan::{Bundle, rows};
 
 use crate::kernels::{max_packed_words, scratch_words};
 
@@ -62,6 +62,12 @@ impl Requirements {
             arena_bytes: align_of::<f32>() - 1 + sizes.bytes(),
             plan_bytes: PLAN_HEADER_MAX + sizes.plan + size_of::<u32>(),
         }
+    }
+
+    /// Longest message with the rows of so many items, in bytes: what a buffer has to hold for a history or candidates
+    /// that come with a request, as all do where the bundle has no item table.
+    pub fn rows_bytes(bundle: &Bundle<'_>, items: usize) -> usize {
+        rows::longest(items, bundle.manifest().dim())
     }
 }
 

@@ -7,7 +7,7 @@ use chord_plan::{Bundle, Plan};
 
 use crate::engine::Engine;
 use crate::error::{Error, List};
-use crate::items::Items;
+use crate::items::{Items, check_row};
 use crate::kernels::{Linear, Native};
 use crate::ranking::Ranked;
 use crate::requirements::{Options, Sizes};
@@ -19,7 +19,8 @@ use crate::sasrec::Kept;
 /// With positions from the left (`docs/format.md`) the attention keys and values of all items so far are reused while
 /// the history fits the window: an appended item goes through the network alone. From the first item that pushes
 /// another out of the window, with positions from the right, and after a new plan, the next ranking computes the
-/// window anew; so does Caser.
+/// window anew; so does Caser. It takes rows of the bundle's table, which it may need again: a bundle without one ranks
+/// whole histories, with [`Engine::rank_items`].
 pub struct Session<'a, K = Native> {
     engine: Engine<'a, K>,
     /// Keys and values of the blocks after the first, whose are in the engine; T x d each.
@@ -89,10 +90,7 @@ impl<'a, K: Linear> Session<'a, K> {
 
     /// Appends an item to the history; the network sees it in the next ranking.
     pub fn append(&mut self, item: u32) -> Result<(), Error> {
-        let items = self.engine.bundle().manifest().items();
-        if item >= items {
-            return Err(Error::UnknownItem { list: List::History, index: self.len, item, items });
-        }
+        check_row(self.engine.bundle(), List::History, self.len, item)?;
         if self.len == self.items.len() {
             self.items.iter_mut().rev().fold(item, |newer, place| core::mem::replace(place, newer));
             self.seen = 0;

@@ -24,7 +24,7 @@ fn all() -> Result<(), Error> {
 
     let arena = ARENA.try_take().ok_or(Error::ArenaTaken)?;
     let mut engine = Engine::new(bundle, &plan, arena, black_box(options()))?;
-    let sent = Embeddings { codes: black_box(bundle.item_codes(0)), ranges: &[bundle.item_range(0)] };
+    let sent = Embeddings { codes: black_box(bundle.item_codes(0)), ranges: (&[bundle.item_range(0)][..]).into() };
     let mut ranked = [Ranked::default(); CANDIDATES.len()];
     let mut logits = [0.0; CANDIDATES.len()];
     black_box(engine.rank_items(sent, sent, &mut ranked)?);

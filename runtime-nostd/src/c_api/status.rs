@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use chord_plan::bundle::BundleError;
 use chord_plan::plan::PlanError;
+use chord_plan::rows::RowsError;
 
 use crate::error::{Error, List};
 
@@ -71,6 +72,18 @@ pub enum ChordStatus {
     EmbeddingCodes = 53,
     /// The range of an embedding that came with a request is no number that a bundle may hold.
     EmbeddingRange = 54,
+    /// Item rows of the table, and the bundle has no item table: history and candidates come with each request.
+    NoItemTable = 55,
+    /// Rows for a profile encoder whose bundle has an item table.
+    ItemTable = 56,
+    /// The bytes are no message with item rows, or its parts contradict each other.
+    RowsMalformed = 57,
+    /// The item rows are of a format version that this library does not read.
+    RowsVersion = 58,
+    /// The item rows are damaged: their checksum does not match.
+    RowsChecksum = 59,
+    /// The item rows are of another model.
+    RowsModel = 60,
     /// The model has no profile encoder.
     NoProfile = 64,
     /// A feature or a state of the profile encoder is too large: the interaction was not taken in.
@@ -81,7 +94,7 @@ pub enum ChordStatus {
 
 impl ChordStatus {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::Ok,
         Self::NullPointer,
         Self::Misaligned,
@@ -112,6 +125,12 @@ impl ChordStatus {
         Self::NotFinite,
         Self::EmbeddingCodes,
         Self::EmbeddingRange,
+        Self::NoItemTable,
+        Self::ItemTable,
+        Self::RowsMalformed,
+        Self::RowsVersion,
+        Self::RowsChecksum,
+        Self::RowsModel,
         Self::NoProfile,
         Self::ProfileOverflow,
         Self::EmbeddingNotFinite,
@@ -150,6 +169,12 @@ impl ChordStatus {
             Self::NotFinite => c"CHORD_STATUS_NOT_FINITE",
             Self::EmbeddingCodes => c"CHORD_STATUS_EMBEDDING_CODES",
             Self::EmbeddingRange => c"CHORD_STATUS_EMBEDDING_RANGE",
+            Self::NoItemTable => c"CHORD_STATUS_NO_ITEM_TABLE",
+            Self::ItemTable => c"CHORD_STATUS_ITEM_TABLE",
+            Self::RowsMalformed => c"CHORD_STATUS_ROWS_MALFORMED",
+            Self::RowsVersion => c"CHORD_STATUS_ROWS_VERSION",
+            Self::RowsChecksum => c"CHORD_STATUS_ROWS_CHECKSUM",
+            Self::RowsModel => c"CHORD_STATUS_ROWS_MODEL",
             Self::NoProfile => c"CHORD_STATUS_NO_PROFILE",
             Self::ProfileOverflow => c"CHORD_STATUS_PROFILE_OVERFLOW",
             Self::EmbeddingNotFinite => c"CHORD_STATUS_EMBEDDING_NOT_FINITE",
@@ -188,6 +213,17 @@ impl From<PlanError> for ChordStatus {
     }
 }
 
+impl From<RowsError> for ChordStatus {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::Version(_) => Self::RowsVersion,
+            RowsError::Checksum => Self::RowsChecksum,
+            RowsError::Model { .. } => Self::RowsModel,
+            _ => Self::RowsMalformed,
+        }
+    }
+}
+
 impl From<Error> for ChordStatus {
     fn from(error: Error) -> Self {
         match error {
@@ -200,6 +236,8 @@ impl From<Error> for ChordStatus {
             Error::Empty(List::Candidates) => Self::CandidatesEmpty,
             Error::UnknownItem { list: List::History, .. } => Self::HistoryUnknownItem,
             Error::UnknownItem { list: List::Candidates, .. } => Self::CandidatesUnknownItem,
+            Error::NoItemTable { .. } => Self::NoItemTable,
+            Error::ItemTable => Self::ItemTable,
             Error::OutputTooSmall { .. } => Self::OutputTooSmall,
             Error::NotFinite { .. } => Self::NotFinite,
             Error::EmbeddingCodes { .. } => Self::EmbeddingCodes,
