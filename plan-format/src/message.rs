@@ -2,7 +2,7 @@
 
 use defmt::{Format, Formatter, write};
 
-use crate::bundle::{Bundle, Floats, LayerView};
+use crate::bundle::{Bundle, BundleWriter, Floats, LayerView};
 use crate::embedding::UserEmbedding;
 use crate::plan::Plan;
 use crate::rows::ItemRows;
@@ -10,6 +10,12 @@ use crate::rows::ItemRows;
 impl Format for Bundle<'_> {
     fn format(&self, f: Formatter<'_>) {
         write!(f, "Bundle {{ manifest: {}, model: {} }}", self.manifest(), self.model());
+    }
+}
+
+impl Format for BundleWriter<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "BundleWriter {{ manifest: {} }}", self.manifest());
     }
 }
 

@@ -26,6 +26,13 @@ pub struct Embeddings<'e> {
     pub ranges: Floats<'e>,
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Embeddings<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Embeddings {{ codes: {}, ranges: {} }}", self.codes.len(), self.ranges);
+    }
+}
+
 impl<'e> From<ItemRows<'e>> for Embeddings<'e> {
     fn from(rows: ItemRows<'e>) -> Self {
         Self { codes: rows.codes(), ranges: rows.ranges() }

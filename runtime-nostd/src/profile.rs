@@ -133,6 +133,14 @@ impl<K> fmt::Debug for Profile<'_, K> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<K> defmt::Format for Profile<'_, K> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Self { bundle, interactions, .. } = self;
+        defmt::write!(f, "Profile {{ bundle: {}, interactions: {} }}", bundle, interactions);
+    }
+}
+
 impl<'a> Profile<'a> {
     /// The encoder of a user without interactions, with the fastest kernel for this target.
     ///

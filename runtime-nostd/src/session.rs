@@ -44,6 +44,14 @@ impl<K> fmt::Debug for Session<'_, K> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<K> defmt::Format for Session<'_, K> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Self { engine, len, seen, .. } = self;
+        defmt::write!(f, "Session {{ engine: {}, items: {}, seen: {} }}", engine, len, seen);
+    }
+}
+
 impl Session<'_> {
     /// Bytes that a session takes beside the engine's arena, at any alignment.
     pub fn arena_bytes(bundle: &Bundle<'_>, options: &Options) -> usize {

@@ -21,6 +21,7 @@ use crate::{Embeddings, Engine, Holding, Options, Ranked, Requirements};
 /// What a caller may trade memory for; all zeros is the default.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChordOptions {
     /// Longest history to look at, in items; 0 for the model's window.
     pub max_history: usize,
@@ -36,6 +37,7 @@ pub struct ChordOptions {
 /// Memory for one engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChordRequirements {
     /// Length in bytes of what `chord_init` takes as memory, at any alignment.
     pub memory_bytes: usize,

@@ -11,6 +11,7 @@ use crate::error::{Error, List};
 /// How a call ended. Values and names stay as they are from version to version; new ones may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChordStatus {
     /// All is well.
     Ok = 0,

@@ -53,6 +53,7 @@ pub type Native = Scalar;
 
 /// Quantised tokens that enter a layer.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tokens<'a> {
     /// Codes, rows x inputs (`docs/numerics.md`, section 2).
     pub codes: &'a [i8],

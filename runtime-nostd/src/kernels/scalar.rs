@@ -8,6 +8,7 @@ use crate::Widths;
 
 /// The portable kernel.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scalar;
 
 impl Linear for Scalar {

@@ -32,6 +32,7 @@ use crate::span::{copy, span_mut};
 
 /// The kernel for cores with Arm's DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Dsp;
 
 impl Linear for Dsp {

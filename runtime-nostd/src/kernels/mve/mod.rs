@@ -18,6 +18,7 @@ use crate::Widths;
 
 /// The kernel for cores with integer MVE.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mve;
 
 impl Linear for Mve {

@@ -14,10 +14,12 @@ use super::scalar;
 
 /// The kernel for AArch64.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Neon(Extension);
 
 /// What a core has beyond plain NEON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Extension {
     None,
     #[cfg(any(feature = "std", target_feature = "dotprod"))]

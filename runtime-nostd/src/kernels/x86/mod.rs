@@ -19,10 +19,12 @@ use crate::Widths;
 
 /// The kernel for x86-64.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct X86(Extension);
 
 /// What a processor has beyond SSE2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Extension {
     None,
     Avx2,
