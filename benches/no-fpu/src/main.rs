@@ -10,7 +10,7 @@ use chord_plan::bundle::{LayerView, Norm};
 use chord_plan::manifest::Layer;
 use chord_plan::numerics::{attend, gelu, layer_norm, quantise_token, score_scale};
 use chord_plan::{Bundle, Plan};
-use chord_runtime::kernels::{Linear, Native, Tokens};
+use chord_runtime::kernels::{Linear, Native, Tokens, Tokenwise};
 use chord_runtime::{Engine, Options, Ranked, Widths};
 use semihosting::{println, process};
 
@@ -71,6 +71,8 @@ const CANDIDATES: usize = 100;
 
 /// The target's kernel, each call counted and named.
 struct Marked;
+
+impl Tokenwise for Marked {}
 
 impl Linear for Marked {
     fn layer(

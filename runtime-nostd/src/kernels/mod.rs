@@ -5,6 +5,8 @@ mod blocks;
 #[cfg(chord_dsp)]
 #[allow(unsafe_code)]
 mod dsp;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+mod elementary;
 #[cfg(chord_mve)]
 #[allow(unsafe_code)]
 mod mve;
@@ -61,8 +63,8 @@ pub struct Tokens<'a> {
     pub scales: &'a [f32],
 }
 
-/// Quantised linear algebra (`docs/numerics.md`, section 3), and the floating-point loops between the layers.
-pub trait Linear {
+/// Quantised linear algebra (`docs/numerics.md`, section 3).
+pub trait Linear: Tokenwise {
     /// Outputs of a layer for all rows of `tokens` to `out`, rows x outputs.
     ///
     /// A layer's weights are read from the bundle in place, at the width that `widths` gives each channel. There may
@@ -104,7 +106,10 @@ pub trait Linear {
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
         scalar::filter_row(token, codes, bits)
     }
+}
 
+/// The floating-point loops over one token between the layers.
+pub trait Tokenwise {
     /// As [`numerics::quantise_token`].
     fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
         numerics::quantise_token(x, out)
