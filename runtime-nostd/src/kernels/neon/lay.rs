@@ -19,6 +19,7 @@ fn levels<const BITS: u8>(x: int8x16_t) -> int8x16_t {
 }
 
 /// As [`Tiles::lay`](blocks::Tiles::lay).
+#[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn channels(channels: [&[i8]; 4], bits: u8, weights: &mut [Block]) {
     match bits {
@@ -52,6 +53,7 @@ fn channels_of<const BITS: u8>(channels: [&[i8]; 4], weights: &mut [Block]) {
 }
 
 /// As [`Tiles::unpack`](blocks::Tiles::unpack).
+#[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
     let (whole, _) = packed.as_chunks::<STEP>();
