@@ -11,7 +11,7 @@ use chord_plan::manifest::Layer;
 use chord_plan::numerics::{attend, gelu, layer_norm, quantise_token, score_scale};
 use chord_plan::{Bundle, Plan};
 use chord_runtime::kernels::{Linear, Native, Tokens};
-use chord_runtime::{Engine, Options, Ranked, Widths};
+use chord_runtime::{Arithmetic, Engine, Options, Ranked, Widths};
 use semihosting::{println, process};
 
 // The marks: hints without a meaning, which cores execute as a nop. A Cortex-M0+ has no such hint, but the Cortex-M3 that
@@ -140,6 +140,13 @@ fn run() -> Option<()> {
     counted(|| succeeded = black_box(engine.rank(&history, &candidates, &mut ranked)).is_ok());
     succeeded.then_some(())?;
     println!("ranking");
+    let options = Options { arithmetic: Arithmetic::Fixed, ..Options::default() };
+    // SAFETY: the first engine is not used again.
+    let arena = unsafe { (&raw mut ARENA).as_mut() }?;
+    let mut engine = Engine::new(bundle, &plan, arena, options).ok()?;
+    counted(|| succeeded = black_box(engine.rank(&history, &candidates, &mut ranked)).is_ok());
+    succeeded.then_some(())?;
+    println!("fixed");
     // SAFETY: the first engine is not used again.
     let arena = unsafe { (&raw mut ARENA).as_mut() }?;
     let mut engine = Engine::with_kernel(bundle, &plan, arena, Options::default(), Marked).ok()?;
