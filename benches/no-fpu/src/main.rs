@@ -201,5 +201,37 @@ fn run() -> Option<()> {
         }
     });
     println!("quantisation");
+
+    // What the fixed-point arithmetic makes of this model and of the example firmware's request.
+    // SAFETY: no engine is used again.
+    let arena = unsafe { (&raw mut ARENA).as_mut() }?;
+    print_ranking(&MODEL.0, PLAN, &history, &candidates, arena)?;
+    // SAFETY: that engine is gone.
+    let arena = unsafe { (&raw mut ARENA).as_mut() }?;
+    print_ranking(&request::MODEL.0, request::PLAN, &request::HISTORY, &request::CANDIDATES, arena)
+}
+
+/// Prints the best ten in fixed point, with the bits of their logits.
+fn print_ranking(
+    model: &[u8],
+    plan: &[u8],
+    history: &[u32],
+    candidates: &[u32],
+    arena: &mut [u8],
+) -> Option<()> {
+    let options = Options { arithmetic: Arithmetic::Fixed, ..Options::default() };
+    let plan = Plan::parse(plan).ok()?;
+    let mut engine = Engine::new(Bundle::parse_trusted(model).ok()?, &plan, arena, options).ok()?;
+    let best = engine.top_items::<10>(history, candidates).ok()?;
+    for Ranked { item, logit } in best {
+        println!("rank {item} {:08x}", logit.to_bits());
+    }
     Some(())
+}
+
+/// The example firmware's request.
+mod request {
+    use super::Aligned;
+
+    include!(concat!(env!("OUT_DIR"), "/request.rs"));
 }

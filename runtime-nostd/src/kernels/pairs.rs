@@ -12,6 +12,8 @@
 //!
 //! The high sum of a run is within 32512 too, and the word within 32512 * 65537 < 2^31.
 
+use crate::span::span;
+
 /// Tokens in a block.
 pub(crate) const ROWS: usize = 4;
 
@@ -80,6 +82,8 @@ impl<'w> Block<'w> {
 /// `sum a q` of the tokens in `PAIRS` words to an input.
 fn products<const PAIRS: usize>(words: &[[i32; PAIRS]], codes: &[i8], bits: u8) -> [[i32; 2]; PAIRS] {
     let mut products = [[0; 2]; PAIRS];
+    // The block may have room for more inputs.
+    let words = span(words, 0, codes.len());
     match bits {
         2 => {
             for (words, codes) in words.chunks(128).zip(codes.chunks(128)) {
@@ -126,5 +130,47 @@ fn take_out<const PAIRS: usize>(sums: [i32; PAIRS], factor: i32, products: &mut 
         let low = i32::from(sum as i16);
         *low_product += factor * low;
         *high_product += factor * ((sum - low) >> 16);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use chord_plan::numerics::dot_levels;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Codes, all alike at an end of their range or any.
+    fn codes(len: usize, ends: [i8; 2]) -> impl Strategy<Value = Vec<i8>> {
+        let any = proptest::collection::vec(ends[0]..=ends[1], len);
+        let either = proptest::collection::vec(prop_oneof![Just(ends[0]), Just(ends[1])], len);
+        prop_oneof![Just(vec![ends[0]; len]), Just(vec![ends[1]; len]), any, either]
+    }
+
+    fn layer() -> impl Strategy<Value = (usize, Vec<i8>, Vec<i8>)> {
+        (prop_oneof![1usize..40, 120usize..140, Just(1024)], 1usize..=ROWS).prop_flat_map(|(inputs, rows)| {
+            (Just(inputs), codes(inputs * rows, [-127, 127]), codes(inputs, [-128, 127]))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn products_are_the_definition((inputs, tokens, weights) in layer(), more in 0usize..20) {
+            let rows = tokens.len() / inputs;
+            let mut memory = vec![0x5a5a_5a5a; words(rows, inputs) + more];
+            let block = Block::lay(&tokens, rows, inputs, &mut memory);
+            for bits in [0, 2, 4, 8] {
+                let products = block.products(&weights, bits);
+                for (token, product) in tokens.chunks(inputs).zip(products) {
+                    prop_assert_eq!(product, dot_levels(token, &weights, bits));
+                }
+            }
+        }
     }
 }
