@@ -103,8 +103,10 @@ impl Distance {
     }
 }
 
-/// Means of distances over models, the largest difference, the least overlap.
-fn summary(name: &str, distances: &[Distance]) -> (f64, f64, f64, usize) {
+/// Of many models the mean difference, the largest, and the mean and least overlap.
+type Figures = (f64, f64, f64, usize);
+
+fn summary(name: &str, distances: &[Distance]) -> Figures {
     let n = distances.len() as f64;
     let mean = distances.iter().map(|d| d.mean).sum::<f64>() / n;
     let largest = distances.iter().map(|d| d.largest).fold(0.0, f64::max);
@@ -120,7 +122,7 @@ fn summary(name: &str, distances: &[Distance]) -> (f64, f64, f64, usize) {
 fn rankings_are_close_to_those_in_floating_point() {
     // Random weights of full range, and such that many items share the attention.
     type Make = fn(&Manifest, &mut Random) -> Vec<u8>;
-    let makes: [(&str, Make, (f64, f64, f64, usize)); 2] =
+    let makes: [(&str, Make, Figures); 2] =
         [("full range", random_model::bundle, (0.03, 0.4, 9.5, 8)), ("modest", modest, (0.02, 0.12, 9.5, 8))];
     for (name, make, (mean, largest, overlap, least)) in makes {
         let (mut apart, mut of_float, mut of_fixed) = (Vec::new(), Vec::new(), Vec::new());
@@ -432,6 +434,15 @@ fn a_history_of_equal_rows_of_zero_ranks() {
     for logit in logits(bundle, &plan, &[0, 1, 2], fixed()) {
         assert!((logit / (8.0 * 0.5 * 7.0 / 256.0) - 1.0).abs() < 1e-4, "{logit}");
     }
+}
+
+/// The figures of docs/fixed-point.md.
+#[test]
+fn the_arena_is_the_smaller_one() {
+    let bytes = random_model::bundle(&random_model::sasrec(SHAPE, [0, 2, 4, 8]), &mut Random(1));
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let arenas = [fixed(), Options::default()].map(|options| Requirements::of(&bundle, &options).arena_bytes);
+    assert_eq!(arenas, [15_951, 42_219]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn normal_tail(x: u32) -> u32 {
     const FRACTION: u32 = 15 - STEP_BITS;
     let (index, fraction) = ((x >> FRACTION) as usize, x & ((1 << FRACTION) - 1));
     let Some(&[here, next]) = TAIL.get(index..).and_then(<[u16]>::first_chunk) else { return 0 };
-    u32::from(here) - (u32::from(here - next) * fraction >> FRACTION)
+    u32::from(here) - ((u32::from(here - next) * fraction) >> FRACTION)
 }
 
 /// The share of a normal distribution beyond 0, 1/32, .. 5, in units of 2^-16.

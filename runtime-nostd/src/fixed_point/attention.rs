@@ -61,7 +61,7 @@ pub(super) fn attend(
     for ((score, key), key_scale) in
         scores.iter_mut().zip(keys.codes.chunks(keys.stride.max(1))).zip(keys.scales())
     {
-        let multiplier = scale.mantissa * key_scale.mantissa >> 16;
+        let multiplier = (scale.mantissa * key_scale.mantissa) >> 16;
         let product = high(dot(x, key), multiplier);
         *score = shift_right(product, (largest - key_scale.exponent) as u32);
         max = max.max(*score);
@@ -81,7 +81,7 @@ pub(super) fn attend(
     for (score, value) in scores.iter_mut().zip(values.scales()) {
         let below = (exponent - value.exponent) as u32;
         let mantissa = value.mantissa.checked_shr(below).unwrap_or(0);
-        *score = (*score as u32 * mantissa >> down) as i32;
+        *score = ((*score as u32 * mantissa) >> down) as i32;
     }
     let inverse = reciprocal(31, total >> bits.saturating_sub(16));
     let mut codes = values.codes;

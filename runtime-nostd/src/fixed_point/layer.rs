@@ -96,7 +96,7 @@ pub(super) fn layer(
         let products = block.products(layer.codes(channel), bits);
         for ((row, token), product) in outputs.zip(products) {
             // 16 bits: the step's mantissa is at most 2^16, the token's below.
-            let multiplier = step * token.scale >> 16;
+            let multiplier = (step * token.scale) >> 16;
             let product = shift_right(high(product << up, multiplier), below + token.down);
             if let Some(y) = row.get_mut(channel) {
                 *y = product + aligned(bias, token.unit);

@@ -75,13 +75,13 @@ pub(super) fn shift_right(x: i32, bits: u32) -> i32 {
 #[inline(always)]
 pub(super) fn high(x: i32, multiplier: u32) -> i32 {
     // The lower product is below 2^32, the sum no larger than x.
-    (x >> 16) * multiplier as i32 + ((x as u32 & 0xffff) * multiplier >> 16) as i32
+    (x >> 16) * multiplier as i32 + (((x as u32 & 0xffff) * multiplier) >> 16) as i32
 }
 
 /// As [`high`], for a multiplier of magnitude 2^15 at most.
 #[inline(always)]
 pub(super) fn high_signed(x: i32, multiplier: i32) -> i32 {
-    (x >> 16) * multiplier + ((x & 0xffff) * multiplier >> 16)
+    (x >> 16) * multiplier + (((x & 0xffff) * multiplier) >> 16)
 }
 
 /// Exponent field of an f32: 0 for zero and subnormal numbers, 255 for one that is not finite.
@@ -175,8 +175,8 @@ mod tests {
             multiplier in prop_oneof![Just(0x1_0000u32), 0u32..=0x1_0000],
             signed in prop_oneof![Just(-0x8000), Just(0x8000), -0x8000..=0x8000],
         ) {
-            prop_assert_eq!(i64::from(high(x, multiplier)), i64::from(x) * i64::from(multiplier) >> 16);
-            prop_assert_eq!(i64::from(high_signed(x, signed)), i64::from(x) * i64::from(signed) >> 16);
+            prop_assert_eq!(i64::from(high(x, multiplier)), (i64::from(x) * i64::from(multiplier)) >> 16);
+            prop_assert_eq!(i64::from(high_signed(x, signed)), (i64::from(x) * i64::from(signed)) >> 16);
         }
 
         #[test]

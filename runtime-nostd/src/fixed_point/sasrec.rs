@@ -106,7 +106,7 @@ impl<'f> Forward<'f> {
             let (down, up) = ((unit - step_unit).max(0), (step_unit - unit).max(0));
             let sum = span_mut(buffers.output, 0, dim);
             for ((x, &code), position) in sum.iter_mut().zip(codes).zip(position) {
-                let item = shift_right(i32::from(level(code, 8)) * step << up, down as u32);
+                let item = shift_right((i32::from(level(code, 8)) * step) << up, down as u32);
                 *x = item + aligned(position, unit);
             }
             self.keep(sum, unit, t, buffers.residual, buffers.units);

@@ -6,7 +6,7 @@ pub(super) fn power(x: u32) -> u32 {
     let (whole, fraction) = (x >> 16, x & 0xffff);
     let (index, between) = ((fraction >> 11) as usize, fraction & 0x7ff);
     let Some(&[here, next]) = POWERS.get(index..).and_then(<[u16]>::first_chunk) else { return 0 };
-    let power = u32::from(here) - (u32::from(here - next) * between >> 11);
+    let power = u32::from(here) - ((u32::from(here - next) * between) >> 11);
     match whole {
         0 => power,
         1..=16 => (power + (1 << (whole - 1))) >> whole,
