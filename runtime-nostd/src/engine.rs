@@ -41,6 +41,18 @@ enum Memory<'a> {
     Fixed(fixed_point::Buffers<'a>),
 }
 
+impl Memory<'_> {
+    /// Takes note of a new plan.
+    #[cfg_attr(not(feature = "fixed-point"), expect(unused_variables, reason = "floating point needs none"))]
+    fn hold(&mut self, bundle: &Bundle<'_>, held: &Held<'_>) {
+        match self {
+            Self::Float(_) => {}
+            #[cfg(feature = "fixed-point")]
+            Self::Fixed(buffers) => buffers.bound(bundle, held),
+        }
+    }
+}
+
 impl<K> fmt::Debug for Engine<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
@@ -94,7 +106,7 @@ impl<'a, K: Linear> Engine<'a, K> {
         check_plan(plan, &bundle, options.max_budget)?;
         let sizes = Sizes::of(&bundle, &options);
         let requirements = Requirements::of(&bundle, &options);
-        let (memory, held) = match options.arithmetic {
+        let (mut memory, mut held) = match options.arithmetic {
             Arithmetic::Float => {
                 let (buffers, held) = arena::cut(arena, &sizes, requirements)?;
                 (Memory::Float(buffers), held)
@@ -106,10 +118,10 @@ impl<'a, K: Linear> Engine<'a, K> {
                 (Memory::Fixed(buffers), held)
             }
         };
+        held.hold(plan, &bundle, &kernel);
+        memory.hold(&bundle, &held);
         let max_budget = options.max_budget;
-        let mut engine = Self { bundle, plan: *plan.header(), max_budget, held, memory, sizes, kernel };
-        engine.hold(plan);
-        Ok(engine)
+        Ok(Self { bundle, plan: *plan.header(), max_budget, held, memory, sizes, kernel })
     }
 
     /// Takes a new plan in place of the running one.
@@ -122,18 +134,10 @@ impl<'a, K: Linear> Engine<'a, K> {
         if offered < running {
             return Err(Error::StalePlan { running, offered });
         }
-        self.hold(plan);
-        Ok(())
-    }
-
-    /// Makes a checked plan the running one.
-    fn hold(&mut self, plan: &Plan<'_>) {
         self.held.hold(plan, &self.bundle, &self.kernel);
+        self.memory.hold(&self.bundle, &self.held);
         self.plan = *plan.header();
-        #[cfg(feature = "fixed-point")]
-        if let Memory::Fixed(buffers) = &mut self.memory {
-            buffers.bound(&self.bundle, &self.held);
-        }
+        Ok(())
     }
 
     /// Header of the running plan.

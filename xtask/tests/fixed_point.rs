@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chord_runtime::Core;
 use xtask::boards::BOARDS;
 use xtask::firmware::Firmware;
 
@@ -21,8 +22,8 @@ fn cores_without_an_fpu_rank_as_the_snapshot_says() {
     }
 }
 
-/// Every board ranks the example firmware's request alike, and the program links although its panic handler calls a
-/// function that does not exist.
+/// Every board ranks the example firmware's request alike on the stack that the runtime states, and the program links
+/// although its panic handler calls a function that does not exist.
 #[test]
 fn boards_rank_alike_without_a_panic() {
     let snapshot = xtask::test::workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt");
@@ -43,7 +44,12 @@ fn boards_rank_alike_without_a_panic() {
         };
         run("bare");
         run("whole");
-        let ranked: Vec<String> = run("rerank")
+        let lines = run("rerank");
+        let stack = lines.iter().find_map(|line| line.strip_prefix("info stack ")).unwrap();
+        let stack: usize = stack.split(' ').next().unwrap().parse().unwrap();
+        let core = Core::ALL.into_iter().find(|core| core.name() == board.core).unwrap();
+        assert!(stack <= core.stack_bytes(), "{}: {stack} of {} bytes", board.name, core.stack_bytes());
+        let ranked: Vec<String> = lines
             .iter()
             .filter_map(|line| {
                 let words: Vec<&str> = line.strip_prefix("info rank ")?.split(' ').collect();
