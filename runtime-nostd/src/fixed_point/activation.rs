@@ -72,3 +72,32 @@ static TAIL: [u16; STEPS + 1] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gelu_is_near_the_exact_one() {
+        for unit in [-40, -28, -27, -20, -16, -15, -14, -3, 0, 5, 90] {
+            for x in (-(1 << 30)..=1 << 30).step_by(1_000_003).chain([-1 << 30, 1 << 30, -7, 0, 7]) {
+                let scale = libm::exp2(unit.into());
+                let value = f64::from(x) * scale;
+                let exact = 0.5 * value * (1.0 + libm::erf(value / core::f64::consts::SQRT_2));
+                let ours = f64::from(gelu(x, unit)) * scale;
+                // A unit for the cut, and of |x| what the table's lines are off.
+                assert!(
+                    (ours - exact).abs() <= scale + value.abs().min(5.0) * 6e-5,
+                    "{x} * 2^{unit}: {ours}, {exact}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn relu_is_exact() {
+        let mut x = [-5, 0, 5];
+        activate(Activation::Relu, &mut x, -3);
+        assert_eq!(x, [0, 0, 5]);
+    }
+}

@@ -77,3 +77,48 @@ fn deviation(squares: u64, n: NonZeroU32, epsilon: f32, x_unit: i32) -> Scale {
     }
     Scale::square_root(variance, exponent / 2)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn bytes(x: &[f32]) -> Vec<u8> {
+        x.iter().flat_map(|x| x.to_le_bytes()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn is_near_the_exact_one(
+            x in proptest::collection::vec(-0x7fff..=0x7fffi16, 2..100),
+            x_unit in -60i32..60,
+            epsilon in prop_oneof![Just(1e-5f32), Just(1e-30), Just(1e3), Just(1e30)],
+            gamma in 0.1f32..4.0,
+            beta in -2.0f32..2.0,
+        ) {
+            let n = x.len();
+            let scale = libm::exp2(f64::from(x_unit));
+            let values: Vec<f64> = x.iter().map(|&x| f64::from(x) * scale).collect();
+            let mean = values.iter().sum::<f64>() / n as f64;
+            let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64;
+            let deviation = (variance + f64::from(epsilon)).sqrt();
+            let (gammas, betas) = (bytes(&vec![gamma; n]), bytes(&vec![beta; n]));
+            let affine = Affine::new((Floats::new(&gammas), Floats::new(&betas)));
+            let mut out = vec![0; n];
+            let unit = layer_norm(&x, x_unit, &affine, epsilon, &mut out);
+            // The mean is off by half a unit, the deviation by some 2^-14 of itself.
+            let off_mean = 0.51 * scale / deviation * f64::from(gamma);
+            for (value, y) in values.iter().zip(out) {
+                let exact = (value - mean) / deviation * f64::from(gamma) + f64::from(beta);
+                let ours = f64::from(y) * libm::exp2(unit.into());
+                let tolerance = off_mean + (exact.abs() + f64::from(beta.abs())) * 2e-4 + 1e-6;
+                prop_assert!((ours - exact).abs() <= tolerance, "{ours} for {exact}");
+            }
+        }
+    }
+}
