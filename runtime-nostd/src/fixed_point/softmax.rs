@@ -35,8 +35,8 @@ mod tests {
     fn powers_are_near_those_of_two() {
         for x in (0..40 << 16).step_by(7).chain([0xffff, 0x1_0000, 17 << 16, u32::MAX]) {
             let exact = libm::exp2(15.0 - f64::from(x) / 65536.0);
-            // Straight lines lie above the curve by 2^-14 of a power; cuts and roundings add one.
-            assert!((f64::from(power(x)) - exact).abs() < 3.0, "{x}");
+            // Straight lines lie above the curve by 2^-14 of a power; a cut and a rounding add 1.5.
+            assert!((f64::from(power(x)) - exact).abs() < 3.5, "{x}");
         }
         assert_eq!((power(0), power(1 << 16), power(15 << 16), power(17 << 16)), (1 << 15, 1 << 14, 1, 0));
     }
