@@ -10,7 +10,7 @@ use crate::error::{Error, List};
 use crate::items::{Items, check_row};
 use crate::kernels::{Linear, Native};
 use crate::ranking::Ranked;
-use crate::requirements::{Options, Sizes};
+use crate::requirements::{Arithmetic, Options, Sizes};
 use crate::sasrec::Kept;
 
 /// An engine with a history that grows item by item. The results are those of the engine with the whole history, bit
@@ -23,8 +23,8 @@ use crate::sasrec::Kept;
 /// whole histories, with [`Engine::rank_items`].
 pub struct Session<'a, K = Native> {
     engine: Engine<'a, K>,
-    /// Keys and values of the blocks after the first, whose are in the engine; T x d each.
-    kept: &'a mut [f32],
+    /// Keys and values of the blocks after the first, whose are in the engine.
+    kept: &'a mut [u32],
     /// Items of the window, oldest first.
     items: &'a mut [u32],
     /// How many there are, and how many of them the network has seen under the running plan.
@@ -55,23 +55,24 @@ impl<K> defmt::Format for Session<'_, K> {
 impl Session<'_> {
     /// Bytes that a session takes beside the engine's arena, at any alignment.
     pub fn arena_bytes(bundle: &Bundle<'_>, options: &Options) -> usize {
-        arena_bytes(bundle, &Sizes::of(bundle, options))
+        arena_bytes(bundle, &Sizes::of(bundle, options), options.arithmetic)
     }
 }
 
 impl<'a, K: Linear> Session<'a, K> {
     /// A session without a history yet; `arena` is [`arena_bytes`](Self::arena_bytes) long, with any content.
     pub fn new(engine: Engine<'a, K>, arena: &'a mut [u8]) -> Result<Self, Error> {
-        let needed = arena_bytes(engine.bundle(), engine.sizes());
+        let needed = arena_bytes(engine.bundle(), engine.sizes(), engine.arithmetic());
         let too_small = Error::ArenaTooSmall { needed, given: arena.len() };
-        let (kept, items) = (kept_floats(engine.bundle(), engine.sizes()), engine.sizes().tokens);
+        let kept = kept_words(engine.bundle(), engine.sizes(), engine.arithmetic());
+        let items = engine.sizes().tokens;
         let unaligned = bytemuck::pod_align_to::<u8, u32>(arena).0.len();
         let words = arena.get_mut(unaligned..).and_then(|aligned| {
             let bytes = aligned.get_mut(..size_of::<u32>() * (kept + items))?;
             bytemuck::try_cast_slice_mut::<u8, u32>(bytes).ok()?.split_at_mut_checked(kept)
         });
         let (kept, items) = words.ok_or(too_small)?;
-        Ok(Self { engine, kept: bytemuck::cast_slice_mut(kept), items, len: 0, seen: 0, scale: 0.0 })
+        Ok(Self { engine, kept, items, len: 0, seen: 0, scale: 0.0 })
     }
 
     /// The engine.
@@ -154,13 +155,14 @@ impl<'a, K: Linear> Session<'a, K> {
     }
 }
 
-fn arena_bytes(bundle: &Bundle<'_>, sizes: &Sizes) -> usize {
-    align_of::<f32>() - 1 + size_of::<f32>() * (kept_floats(bundle, sizes) + sizes.tokens)
+fn arena_bytes(bundle: &Bundle<'_>, sizes: &Sizes, arithmetic: Arithmetic) -> usize {
+    align_of::<u32>() - 1 + size_of::<u32>() * (kept_words(bundle, sizes, arithmetic) + sizes.tokens)
 }
 
-/// Numbers in the keys and values of the blocks after the first.
-fn kept_floats(bundle: &Bundle<'_>, sizes: &Sizes) -> usize {
-    reuses(bundle).map_or(0, |blocks| 2 * usize::from(blocks).saturating_sub(1) * sizes.stream)
+/// Words of the keys and values of the blocks after the first.
+fn kept_words(bundle: &Bundle<'_>, sizes: &Sizes, arithmetic: Arithmetic) -> usize {
+    let of_block = |blocks| usize::from(blocks).saturating_sub(1) * sizes.kept_words(bundle, arithmetic);
+    reuses(bundle).map_or(0, of_block)
 }
 
 /// Blocks of a network whose keys and values stay what they are when an item is appended.

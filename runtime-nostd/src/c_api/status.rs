@@ -230,6 +230,9 @@ impl From<Error> for ChordStatus {
         match error {
             Error::ArenaTooSmall { .. } => Self::MemoryTooSmall,
             Error::NetworkLeftOut => Self::NetworkLeftOut,
+            // C does not choose the arithmetic.
+            #[cfg(feature = "fixed-point")]
+            Error::NotInFixedPoint(_) => Self::UnknownOption,
             Error::Plan(error) => error.into(),
             Error::StalePlan { .. } => Self::PlanStale,
             Error::OverBudget { .. } => Self::PlanOverBudget,

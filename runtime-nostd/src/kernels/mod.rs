@@ -14,6 +14,8 @@ mod mve;
 #[allow(unsafe_code)]
 mod neon;
 mod packed;
+#[cfg(feature = "fixed-point")]
+pub(crate) mod pairs;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
