@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use chord_plan::Bundle;
-use chord_runtime::{Holding, Options, ProfileRequirements, Requirements, Session};
+use chord_runtime::{Arithmetic, Holding, Options, ProfileRequirements, Requirements, Session};
 
 /// Where the request lies; `request/` next to this file if unset.
 const REQUEST_DIR: &str = "CHORD_REQUEST_DIR";
@@ -43,7 +43,11 @@ fn run() -> Result<(), String> {
         Some(_) => Holding::Packed,
         None => Holding::InPlace,
     };
-    let options = Options { holding, ..Options::default() };
+    let arithmetic = match env::var_os("CARGO_FEATURE_FIXED_POINT") {
+        Some(_) => Arithmetic::Fixed,
+        None => Arithmetic::Float,
+    };
+    let options = Options { holding, arithmetic, ..Options::default() };
     let Requirements { arena_bytes, plan_bytes, .. } = Requirements::of(&bundle, &options);
     let profile = ProfileRequirements::of(&bundle).map_or(0, |requirements| requirements.arena_bytes);
     let session = Session::arena_bytes(&bundle, &options);
@@ -56,6 +60,7 @@ fn run() -> Result<(), String> {
          /// Item rows, newest last.\npub static HISTORY: [u32; {}] = {history:?};\n\
          /// Item rows to rank.\npub static CANDIDATES: [u32; {}] = {candidates:?};\n\
          /// How the plan is held.\npub const HOLDING: Holding = Holding::{holding:?};\n\
+         /// What the engine computes in.\npub const ARITHMETIC: Arithmetic = Arithmetic::{arithmetic:?};\n\
          /// Longest plan for this model.\npub const PLAN_BYTES: usize = {plan_bytes};\n\
          const ARENA_BYTES: usize = {arena_bytes};\n\
          const PROFILE_BYTES: usize = {profile};\n\

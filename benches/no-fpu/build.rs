@@ -3,7 +3,7 @@
 #[path = "../../plan-format/tests/random_model/mod.rs"]
 mod random_model;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use chord_plan::Bundle;
@@ -31,6 +31,30 @@ fn main() {
     let bundle = Bundle::parse(&model).expect("a written bundle is valid");
     let plan = random_model::plan(&bundle, 1, &mut random);
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    write_request(&out);
     fs::write(out.join("sasrec.plan"), plan).expect("writable");
     fs::write(out.join("sasrec.chord"), model).expect("writable");
+}
+
+/// Writes the example firmware's request as a module.
+fn write_request(out: &Path) {
+    let request = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware-example/request");
+    println!("cargo::rerun-if-changed={}", request.display());
+    let items = |name| -> Vec<u32> {
+        let text = fs::read_to_string(request.join(name)).expect("the request is committed");
+        text.lines().map(|line| line.parse().expect("an item row")).collect()
+    };
+    let (history, candidates) = (items("history.txt"), items("candidates.txt"));
+    for name in ["model.chord", "user.plan"] {
+        fs::copy(request.join(name), out.join(name)).expect("writable");
+    }
+    let source = format!(
+        "pub(super) static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(\"model.chord\"));\n\
+         pub(super) static PLAN: &[u8] = include_bytes!(\"user.plan\");\n\
+         pub(super) static HISTORY: [u32; {}] = {history:?};\n\
+         pub(super) static CANDIDATES: [u32; {}] = {candidates:?};\n",
+        history.len(),
+        candidates.len(),
+    );
+    fs::write(out.join("request.rs"), source).expect("writable");
 }

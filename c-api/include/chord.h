@@ -74,6 +74,18 @@ enum ChordStatus
   CHORD_STATUS_EMBEDDING_CODES = 53,
   // The range of an embedding that came with a request is no number that a bundle may hold.
   CHORD_STATUS_EMBEDDING_RANGE = 54,
+  // Item rows of the table, and the bundle has no item table: history and candidates come with each request.
+  CHORD_STATUS_NO_ITEM_TABLE = 55,
+  // Rows for a profile encoder whose bundle has an item table.
+  CHORD_STATUS_ITEM_TABLE = 56,
+  // The bytes are no message with item rows, or its parts contradict each other.
+  CHORD_STATUS_ROWS_MALFORMED = 57,
+  // The item rows are of a format version that this library does not read.
+  CHORD_STATUS_ROWS_VERSION = 58,
+  // The item rows are damaged: their checksum does not match.
+  CHORD_STATUS_ROWS_CHECKSUM = 59,
+  // The item rows are of another model.
+  CHORD_STATUS_ROWS_MODEL = 60,
   // The model has no profile encoder.
   CHORD_STATUS_NO_PROFILE = 64,
   // A feature or a state of the profile encoder is too large: the interaction was not taken in.
@@ -213,6 +225,23 @@ ChordStatus chord_top(ChordEngine *engine,
                       ChordRanked *best,
                       size_t best_len,
                       size_t *count);
+
+// As `chord_rank`, for a history and candidates that came as messages with item rows (docs/format.md), which a bundle
+// without item table asks for. An item is called by its place among the candidates, from 0.
+//
+// `ranked` has room for `ranked_len`, at least as many as there are candidates. `count` gets how many there are, 0 on
+// an error. The messages may lie at any alignment; they are free after the call.
+//
+// # Safety
+// As `chord_apply`.
+ChordStatus chord_rank_rows(ChordEngine *engine,
+                            const uint8_t *history,
+                            size_t history_len,
+                            const uint8_t *candidates,
+                            size_t candidates_len,
+                            ChordRanked *ranked,
+                            size_t ranked_len,
+                            size_t *count);
 
 // Name of a status, `"CHORD_STATUS_OK"` say; null for a value that is none.
 const char *chord_status_name(int32_t status);

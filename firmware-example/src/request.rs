@@ -1,6 +1,6 @@
 //! The request that build.rs took in: model, plan, history and candidates, in flash; and the arena to rank it in.
 
-use chord_runtime::{Holding, Options};
+use chord_runtime::{Arithmetic, Holding, Options};
 use static_cell::ConstStaticCell;
 
 /// Keeps a bundle's sections, which start at multiples of 16, aligned in memory too: not needed, but faster.
@@ -23,5 +23,5 @@ include!(concat!(env!("OUT_DIR"), "/request.rs"));
 
 /// What the arena is sized for.
 pub fn options() -> Options {
-    Options { holding: HOLDING, ..Options::default() }
+    Options { holding: HOLDING, arithmetic: ARITHMETIC, ..Options::default() }
 }

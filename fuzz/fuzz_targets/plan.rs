@@ -1,8 +1,9 @@
-//! Any bytes as a plan, and the same with a checksum that fits: an error, or a plan that is written back as it was.
+//! Any bytes as a plan and as item rows, and the same with a checksum that fits: an error, or what is written back as it
+//! was.
 #![no_main]
 
 use chord_plan::plan::encode;
-use chord_plan::{Bundle, Plan};
+use chord_plan::{Bundle, ItemRows, Plan, rows};
 use libfuzzer_sys::fuzz_target;
 
 static BUNDLE: &[u8] = include_bytes!("../../plan-format/tests/golden/bundle_v1.chord");
@@ -17,6 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn check(bytes: &[u8]) {
+    check_rows(bytes);
     let Ok(plan) = Plan::parse(bytes) else { return };
     let codes: Vec<u8> = plan.codes().collect();
     for (channel, &code) in codes.iter().enumerate() {
@@ -37,4 +39,16 @@ fn check(bytes: &[u8]) {
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32| crc >> 1 ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
     !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
+}
+
+fn check_rows(bytes: &[u8]) {
+    let Ok(rows) = ItemRows::parse(bytes) else { return };
+    assert_eq!(rows.codes().len().checked_rem(rows.items()).unwrap_or(0), 0);
+    let dim = rows.codes().len().checked_div(rows.items()).unwrap_or(0);
+    let ranges: Vec<f32> = rows.ranges().iter().collect();
+    let mut written = vec![0; rows::longest(ranges.len(), dim)];
+    let dim = u16::try_from(dim).expect("a dim of 16 bits");
+    let len = rows::encode(rows.model(), dim, rows.codes(), &ranges, &mut written).expect("the rows fit");
+    // No rows may have any dim.
+    assert!(ranges.is_empty() || written[..len] == *bytes);
 }

@@ -34,7 +34,8 @@ impl Input<'_> {
     /// Up to 31 item rows of a model with `items`; one in 256 does not exist.
     pub fn items(&mut self, items: u32) -> Vec<u32> {
         let len = self.byte() % 32;
-        let item = |byte: u8| if byte == 255 { u32::MAX - u32::from(len) } else { u32::from(byte) % items };
+        let item =
+            |byte: u8| if byte == 255 { u32::MAX - u32::from(len) } else { u32::from(byte) % items.max(1) };
         (0..len).map(|_| item(self.byte())).collect()
     }
 }

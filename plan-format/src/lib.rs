@@ -18,6 +18,7 @@ mod message;
 pub mod numerics;
 pub mod palette;
 pub mod plan;
+pub mod rows;
 mod wire;
 
 pub use bundle::{Bundle, BundleWriter};
@@ -26,6 +27,7 @@ pub use granularity::Granularity;
 pub use manifest::Manifest;
 pub use palette::Palette;
 pub use plan::Plan;
+pub use rows::ItemRows;
 
 // Lengths are u32 on the wire and usize in memory.
 const _: () = assert!(usize::BITS >= u32::BITS);

@@ -2,12 +2,20 @@
 
 use defmt::{Format, Formatter, write};
 
-use crate::bundle::{Bundle, Floats, LayerView};
+use crate::bundle::{Bundle, BundleWriter, Floats, LayerView};
+use crate::embedding::UserEmbedding;
 use crate::plan::Plan;
+use crate::rows::ItemRows;
 
 impl Format for Bundle<'_> {
     fn format(&self, f: Formatter<'_>) {
         write!(f, "Bundle {{ manifest: {}, model: {} }}", self.manifest(), self.model());
+    }
+}
+
+impl Format for BundleWriter<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "BundleWriter {{ manifest: {} }}", self.manifest());
     }
 }
 
@@ -26,5 +34,22 @@ impl Format for Floats<'_> {
 impl Format for Plan<'_> {
     fn format(&self, f: Formatter<'_>) {
         write!(f, "Plan {{ header: {} }}", self.header());
+    }
+}
+
+impl Format for UserEmbedding<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        let (model, interactions, numbers) = (self.model(), self.interactions(), self.numbers().len());
+        write!(
+            f,
+            "UserEmbedding {{ model: {}, interactions: {}, numbers: {} }}",
+            model, interactions, numbers
+        );
+    }
+}
+
+impl Format for ItemRows<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        write!(f, "ItemRows {{ model: {}, items: {} }}", self.model(), self.items());
     }
 }

@@ -8,7 +8,8 @@ use chord_plan::manifest::{
     Architecture, LayerKind, LayerName, ManifestError, PositionsFrom, ProfileLayer, ProfileShape,
 };
 use chord_plan::plan::{EncodeError, PlanError, PlanHeader};
-use chord_plan::{Bundle, BundleWriter, Manifest, Palette, Plan, UserEmbedding, plan};
+use chord_plan::rows::{self, RowsError};
+use chord_plan::{Bundle, BundleWriter, ItemRows, Manifest, Palette, Plan, UserEmbedding, plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use random_model::Random;
@@ -82,6 +83,7 @@ proptest! {
         let _ = Bundle::parse(&bytes);
         let _ = Plan::parse(&bytes);
         let _ = UserEmbedding::parse(&bytes);
+        let _ = ItemRows::parse(&bytes);
     }
 
     /// Past the checks that arbitrary bytes fail at once: a good start, a damaged middle, a fitting length.
@@ -236,6 +238,48 @@ fn a_user_embedding_reads_back_and_every_damage_is_an_error() {
 }
 
 #[test]
+fn item_rows_read_back_and_every_damage_is_an_error() {
+    let (manifest, bundle) = sasrec_model(3);
+    let bundle = Bundle::parse(&bundle).unwrap();
+    let (model, dim) = (bundle.model(), manifest.dim());
+    let mut bytes = random_model::rows(&bundle, &[0, 0], model);
+    let parsed = ItemRows::parse(&bytes).unwrap();
+    assert_eq!(parsed.check_against(&bundle), Ok(()));
+    assert_eq!((parsed.items(), parsed.codes().len()), (2, 2 * dim));
+    assert_eq!(&parsed.codes()[dim..], bundle.item_codes(0));
+    assert!(parsed.ranges().iter().eq([bundle.item_range(0); 2]));
+    let (_, other) = sasrec_model(4);
+    let other = Bundle::parse(&other).unwrap();
+    let error = RowsError::Model { rows: model, bundle: other.model() };
+    assert_eq!(parsed.check_against(&other), Err(error));
+    let mut room = [0; 64];
+    let len = rows::encode(model, 1, &[7], &[1.0], &mut room).unwrap();
+    let error = RowsError::Dim { needed: dim, found: 1 };
+    assert_eq!(ItemRows::parse(&room[..len]).unwrap().check_against(&bundle), Err(error));
+    assert_eq!(rows::encode(model, 2, &[7], &[1.0], &mut room), None);
+    assert_eq!(rows::encode(model, 1, &[7], &[1.0], &mut room[..len - 1]), None);
+    assert!(len <= rows::longest(1, 1) && rows::longest(usize::MAX, 1) == usize::MAX);
+    let none = rows::encode(model, 1, &[], &[], &mut room).unwrap();
+    assert_eq!(ItemRows::parse(&room[..none]).unwrap().items(), 0);
+
+    for len in 0..bytes.len() {
+        assert!(ItemRows::parse(&bytes[..len]).is_err(), "{len}");
+    }
+    for bit in 0..8 * bytes.len() {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(ItemRows::parse(&bytes).is_err(), "bit {bit}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    // Past the checksum: more items than there are rows.
+    let (needed, found) = (3 * (4 + dim as u64), 2 * (4 + dim));
+    let end = bytes.len() - 4;
+    bytes[11] = 3;
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes[..end]);
+    bytes[end..].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(ItemRows::parse(&bytes), Err(RowsError::Length { needed, found }));
+}
+
+#[test]
 fn errors_say_where() {
     let (manifest, bytes) = sasrec_model(3);
     let (first, len) = random_model::section_lengths(&manifest)[0];
@@ -258,7 +302,8 @@ fn errors_say_where() {
     assert!(matches!(broken(12, &[bytes[12] ^ 1]), BundleError::Sections { .. }));
     assert_eq!(broken(48, &[2]), BundleError::ManifestEncoding);
     assert_eq!(broken(79, &[1]), BundleError::Gap { offset: 79 });
-    assert!(matches!(broken(49, &[0]), BundleError::Manifest(_)));
+    assert!(matches!(broken(50, &[0]), BundleError::Manifest(_)));
+    assert!(matches!(broken(49, &[0]), BundleError::Sections { .. }), "no item table");
     assert!(matches!(broken(49, &[bytes[49] + 16]), BundleError::Sections { .. }));
     let ranges = (64 + len).next_multiple_of(16);
     let section = Section::ItemRanges;

@@ -11,7 +11,7 @@ use chord_plan::manifest::{
     Activation, Architecture, CaserShape, PositionsFrom, ProfileLayer, ProfileShape, SasRecShape,
 };
 use chord_plan::plan::PlanHeader;
-use chord_plan::{Bundle, Granularity, Manifest, Plan, UserEmbedding, embedding};
+use chord_plan::{Bundle, Granularity, ItemRows, Manifest, Plan, UserEmbedding, embedding};
 use random_model::Random;
 
 /// The committed file, after a check that `encoded` is what it holds.
@@ -181,6 +181,40 @@ fn bundle_v1_profile() {
     assert_eq!((gamma.get(2), beta.get(0)), (Some(number(place(12), 2)), Some(number(place(12), 0))));
     let pooled = bundle.profile_layer(ProfileLayer::Pooled);
     assert_eq!(pooled.layer().name.to_string(), "profile.pooled");
+}
+
+#[test]
+fn bundle_v1_without_items() {
+    let manifest = random_model::sasrec(SasRecShape { blocks: 1, ..shape() }, [0, 2, 4, 8]);
+    let [with, without] = random_model::with_and_without_items(&manifest, &mut Random(8));
+    let bytes = golden("bundle_v1_without_items.chord", &without);
+    // No items: nothing of the header changes, and two sections are empty.
+    assert_eq!((&bytes[12..16], &bytes[48..52]), (&[0; 4][..], &[0, 0, 6, 8][..]));
+    // 12 items of 8 codes and a range, both multiples of 16.
+    assert_eq!(with.len() - bytes.len(), 12 * (8 + 4));
+    assert_eq!(&with[64 + 12 * (8 + 4)..], &bytes[64..]);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    assert_eq!(bundle.manifest(), &manifest.without_items());
+    assert_eq!((bundle.item_codes(0), bundle.item_range(0).is_nan()), (&[][..], true));
+}
+
+#[test]
+fn rows_v1() {
+    let bundle = Bundle::parse(bundle()).unwrap();
+    let bytes = golden("rows_v1.rows", &random_model::rows(&bundle, &[11, 0, 11], bundle.model()));
+    // Magic, version 1, model, 3 items of 8 codes.
+    assert_eq!(&bytes[..13], b"CI\x01\x18\x48\x9f\x93\x2b\xd1\xd5\x65\x03\x08");
+    // Ranges, codes, checksum.
+    assert_eq!(&bytes[13..17], &0.123_453_856f32.to_le_bytes());
+    assert_eq!(bytes.len(), 13 + 3 * (4 + 8) + 4);
+    assert_eq!((&bytes[13..17], &bytes[25..33]), (&bytes[21..25], &bytes[41..49]));
+    let rows = ItemRows::parse(&bytes).unwrap();
+    rows.check_against(&bundle).unwrap();
+    assert_eq!((rows.items(), rows.model()), (3, bundle.model()));
+    assert_eq!(
+        (&rows.codes()[8..16], rows.ranges().get(1)),
+        (bundle.item_codes(0), Some(bundle.item_range(0)))
+    );
 }
 
 #[test]

@@ -9,12 +9,14 @@ use chord_plan::{Bundle, Plan};
 
 use crate::arena::{self, Buffers};
 use crate::error::{Error, List};
+#[cfg(feature = "fixed-point")]
+use crate::fixed_point;
 use crate::held::Held;
 use crate::items::Items;
 use crate::items::sealed::Source;
 use crate::kernels::{Linear, Native};
 use crate::ranking::{self, Best, Ranked};
-use crate::requirements::{Options, Requirements, Sizes};
+use crate::requirements::{Arithmetic, Options, Requirements, Sizes};
 use crate::sasrec::Kept;
 use crate::span::span;
 use crate::{caser, sasrec};
@@ -27,9 +29,28 @@ pub struct Engine<'a, K = Native> {
     plan: PlanHeader,
     max_budget: Option<u16>,
     held: Held<'a>,
-    buffers: Buffers<'a>,
+    memory: Memory<'a>,
     sizes: Sizes,
     kernel: K,
+}
+
+/// Buffers of either arithmetic.
+enum Memory<'a> {
+    Float(Buffers<'a>),
+    #[cfg(feature = "fixed-point")]
+    Fixed(fixed_point::Buffers<'a>),
+}
+
+impl Memory<'_> {
+    /// Takes note of a new plan.
+    #[cfg_attr(not(feature = "fixed-point"), expect(unused_variables, reason = "floating point needs none"))]
+    fn hold(&mut self, bundle: &Bundle<'_>, held: &Held<'_>) {
+        match self {
+            Self::Float(_) => {}
+            #[cfg(feature = "fixed-point")]
+            Self::Fixed(buffers) => buffers.bound(bundle, held),
+        }
+    }
 }
 
 impl<K> fmt::Debug for Engine<'_, K> {
@@ -78,12 +99,29 @@ impl<'a, K: Linear> Engine<'a, K> {
         if !is_built {
             return Err(Error::NetworkLeftOut);
         }
+        #[cfg(feature = "fixed-point")]
+        if options.arithmetic == Arithmetic::Fixed {
+            fixed_point::check(bundle.manifest(), options.holding)?;
+        }
         check_plan(plan, &bundle, options.max_budget)?;
         let sizes = Sizes::of(&bundle, &options);
-        let (buffers, mut held) = arena::cut(arena, &sizes, Requirements::of(&bundle, &options))?;
+        let requirements = Requirements::of(&bundle, &options);
+        let (mut memory, mut held) = match options.arithmetic {
+            Arithmetic::Float => {
+                let (buffers, held) = arena::cut(arena, &sizes, requirements)?;
+                (Memory::Float(buffers), held)
+            }
+            #[cfg(feature = "fixed-point")]
+            Arithmetic::Fixed => {
+                let lengths = fixed_point::Lengths::of(bundle.manifest(), &sizes);
+                let (buffers, held) = fixed_point::Buffers::cut(arena, &lengths, requirements.arena_bytes)?;
+                (Memory::Fixed(buffers), held)
+            }
+        };
         held.hold(plan, &bundle, &kernel);
+        memory.hold(&bundle, &held);
         let max_budget = options.max_budget;
-        Ok(Self { bundle, plan: *plan.header(), max_budget, held, buffers, sizes, kernel })
+        Ok(Self { bundle, plan: *plan.header(), max_budget, held, memory, sizes, kernel })
     }
 
     /// Takes a new plan in place of the running one.
@@ -97,6 +135,7 @@ impl<'a, K: Linear> Engine<'a, K> {
             return Err(Error::StalePlan { running, offered });
         }
         self.held.hold(plan, &self.bundle, &self.kernel);
+        self.memory.hold(&self.bundle, &self.held);
         self.plan = *plan.header();
         Ok(())
     }
@@ -245,13 +284,17 @@ impl<'a, K: Linear> Engine<'a, K> {
     /// Leaves the code vector of a checked history in the buffers; returns its scale.
     pub(crate) fn encode(&mut self, history: impl Items) -> f32 {
         let recent = history.last(self.sizes.tokens, self.sizes.dim);
-        let Self { bundle, held, buffers, sizes, kernel, .. } = self;
-        match &bundle.manifest().architecture {
-            Architecture::SasRec(shape) if cfg!(feature = "sasrec") => {
+        let Self { bundle, held, memory, sizes, kernel, .. } = self;
+        match (&bundle.manifest().architecture, memory) {
+            (Architecture::SasRec(shape), Memory::Float(buffers)) if cfg!(feature = "sasrec") => {
                 sasrec::Forward { bundle, shape, held, kernel, rows: sizes.rows }.encode(recent, buffers)
             }
-            Architecture::Caser(shape) if cfg!(feature = "caser") => {
+            (Architecture::Caser(shape), Memory::Float(buffers)) if cfg!(feature = "caser") => {
                 caser::Forward { bundle, shape, held, kernel }.encode(recent, buffers)
+            }
+            #[cfg(feature = "fixed-point")]
+            (Architecture::SasRec(shape), Memory::Fixed(buffers)) if cfg!(feature = "sasrec") => {
+                fixed_point::Forward::new(bundle, shape, held, sizes.rows).encode(recent, 0, &mut [], buffers)
             }
             // No engine is made for it.
             _ => f32::NAN,
@@ -260,9 +303,14 @@ impl<'a, K: Linear> Engine<'a, K> {
 
     /// As [`encode`](Self::encode), for a history that fits the window and of which SASRec has seen some items.
     pub(crate) fn encode_kept(&mut self, history: &[u32], kept: Kept<'_>) -> f32 {
-        let Self { bundle, held, buffers, sizes, kernel, .. } = self;
-        match &bundle.manifest().architecture {
-            Architecture::SasRec(shape) if cfg!(feature = "sasrec") => {
+        let Self { bundle, held, memory, sizes, kernel, .. } = self;
+        match (&bundle.manifest().architecture, memory) {
+            #[cfg(feature = "fixed-point")]
+            (Architecture::SasRec(shape), Memory::Fixed(buffers)) if cfg!(feature = "sasrec") => {
+                let forward = fixed_point::Forward::new(bundle, shape, held, sizes.rows);
+                forward.encode(history, kept.seen, kept.blocks, buffers)
+            }
+            (Architecture::SasRec(shape), Memory::Float(buffers)) if cfg!(feature = "sasrec") => {
                 let forward = sasrec::Forward { bundle, shape, held, kernel, rows: sizes.rows };
                 forward.encode_kept(history, kept, buffers)
             }
@@ -274,10 +322,28 @@ impl<'a, K: Linear> Engine<'a, K> {
         &self.sizes
     }
 
+    pub(crate) fn arithmetic(&self) -> Arithmetic {
+        match self.memory {
+            Memory::Float(_) => Arithmetic::Float,
+            #[cfg(feature = "fixed-point")]
+            Memory::Fixed(_) => Arithmetic::Fixed,
+        }
+    }
+
+    /// Codes of the history encoded last.
+    fn codes(&self) -> &[i8] {
+        let codes = match &self.memory {
+            Memory::Float(buffers) => &*buffers.codes,
+            #[cfg(feature = "fixed-point")]
+            Memory::Fixed(buffers) => &*buffers.codes,
+        };
+        span(codes, 0, self.sizes.dim)
+    }
+
     /// A candidate with its logit for the history encoded last.
     fn ranked(&self, candidates: impl Items, index: usize, scale: f32) -> Result<Ranked, Error> {
         let (codes, range) = candidates.row(&self.bundle, index);
-        let dot = self.kernel.dot(span(self.buffers.codes, 0, self.sizes.dim), codes);
+        let dot = self.kernel.dot(self.codes(), codes);
         let (item, logit) = (candidates.id(index), logit(dot, step(range, 8), scale));
         if logit.is_finite() { Ok(Ranked { item, logit }) } else { Err(Error::NotFinite { item }) }
     }

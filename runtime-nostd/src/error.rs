@@ -19,6 +19,10 @@ pub enum Error {
     /// The model's network is one of the crate's features (`sasrec`, `caser`) that this build leaves out.
     #[error("this build leaves the model's network out")]
     NetworkLeftOut,
+    /// The fixed-point arithmetic lacks something that the model or the options ask for.
+    #[cfg(feature = "fixed-point")]
+    #[error("the fixed-point arithmetic has no {0}")]
+    NotInFixedPoint(FloatOnly),
     /// The plan is not one for this model.
     #[error("plan: {0}")]
     Plan(#[from] PlanError),
@@ -55,6 +59,15 @@ pub enum Error {
         /// Items of the model: rows `0..items`.
         items: u32,
     },
+    /// Item rows in a list, and the bundle has no item table: its items come as [`Embeddings`](crate::Embeddings).
+    #[error("the {list} has item rows, the model no item table")]
+    NoItemTable {
+        /// The list.
+        list: List,
+    },
+    /// Embeddings for a profile encoder whose bundle has an item table: it takes rows of the table.
+    #[error("the profile takes rows of the model's item table")]
+    ItemTable,
     /// The embeddings in a list have too many codes or too few.
     #[error("the embeddings in the {list} take {needed} codes, got {given}")]
     EmbeddingCodes {
@@ -102,6 +115,27 @@ pub enum Error {
     /// The arithmetic overflowed: this profile has no embedding.
     #[error("the user embedding is not finite")]
     EmbeddingNotFinite,
+}
+
+/// What the floating-point arithmetic alone has.
+#[cfg(feature = "fixed-point")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FloatOnly {
+    /// Caser.
+    Caser,
+    /// Plans packed into the arena ([`Holding::Packed`](crate::Holding)).
+    Packed,
+}
+
+#[cfg(feature = "fixed-point")]
+impl fmt::Display for FloatOnly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Caser => "Caser",
+            Self::Packed => "packed plans",
+        })
+    }
 }
 
 /// The lists of items that an engine takes.

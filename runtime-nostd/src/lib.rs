@@ -7,7 +7,8 @@
 //! bit, on every platform.
 //!
 //! The features `sasrec` and `caser`, both on by default, are the networks that an engine runs: a firmware for one model
-//! leaves the other out.
+//! leaves the other out. The feature `fixed-point` adds a second arithmetic, in integers, that an engine may be made with
+//! ([`Arithmetic`]); its results are those of `docs/fixed-point.md`.
 //!
 //! ```
 //! # fn run(bundle: &[u8], plan: &[u8]) -> Result<(), Box<dyn core::error::Error>> {
@@ -40,6 +41,8 @@ pub mod c_api;
 mod caser;
 mod engine;
 mod error;
+#[cfg(feature = "fixed-point")]
+mod fixed_point;
 mod held;
 mod items;
 pub mod kernels;
@@ -53,12 +56,14 @@ mod stack;
 mod widths;
 
 pub use engine::Engine;
+#[cfg(feature = "fixed-point")]
+pub use error::FloatOnly;
 pub use error::{Error, List};
 pub use heapless;
 pub use items::{Embeddings, Items};
 pub use profile::{Profile, ProfileRequirements};
 pub use ranking::Ranked;
-pub use requirements::{Holding, Options, Requirements};
+pub use requirements::{Arithmetic, Holding, Options, Requirements};
 pub use session::Session;
 pub use stack::Core;
 pub use widths::Widths;

@@ -11,6 +11,8 @@ use chord_plan::{Bundle, Palette, embedding};
 
 use crate::Widths;
 use crate::error::{Error, List};
+use crate::items::sealed::Source;
+use crate::items::{Embeddings, Items, check_row};
 use crate::kernels::{Linear, Native, Tokens, scratch_words};
 use crate::span::{copy, span, span_mut};
 
@@ -40,6 +42,8 @@ struct Sizes {
     features: usize,
     hidden: usize,
     pooled: usize,
+    /// Words that an item takes in the ring.
+    item: usize,
     work: usize,
     scratch: usize,
     codes: usize,
@@ -52,11 +56,13 @@ impl Sizes {
         let [features, hidden, pooled] = [features, hidden, pooled].map(usize::from);
         let codes = dim.max(features).max(hidden);
         let work = dim.max(6 * hidden);
-        Some(Self { dim, features, hidden, pooled, work, scratch: scratch_words(1, codes), codes })
+        // The number of a row in the table, or the row: range and codes.
+        let item = if bundle.manifest().items() == 0 { 1 + dim.div_ceil(4) } else { 1 };
+        Some(Self { dim, features, hidden, pooled, item, work, scratch: scratch_words(1, codes), codes })
     }
 
     fn words(&self) -> usize {
-        self.hidden + 3 * self.features + self.pooled + self.work + self.scratch
+        self.hidden + 3 * self.features + self.pooled * self.item + self.work + self.scratch
     }
 
     fn bytes(&self) -> usize {
@@ -74,7 +80,7 @@ struct Buffers<'a> {
     work: &'a mut [f32],
     /// Sums of the newest items' features, F, each 64 bits.
     sums: &'a mut [[u32; 2]],
-    /// Those items; a ring.
+    /// Those items, `Sizes::item` words each; a ring.
     items: &'a mut [u32],
     /// What a kernel may use in a layer.
     scratch: &'a mut [u32],
@@ -96,7 +102,7 @@ impl<'a> Buffers<'a> {
             features: bytemuck::cast_slice_mut(take(sizes.features)?),
             work: bytemuck::cast_slice_mut(take(sizes.work)?),
             sums: take(2 * sizes.features)?.as_chunks_mut().0,
-            items: take(sizes.pooled)?,
+            items: take(sizes.pooled * sizes.item)?,
             scratch: take(sizes.scratch)?,
             codes: bytemuck::cast_slice_mut(bytes.get_mut(..sizes.codes).ok_or(too_small)?),
         })
@@ -124,6 +130,14 @@ impl<K> fmt::Debug for Profile<'_, K> {
             .field("bundle", &self.bundle)
             .field("interactions", &self.interactions)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<K> defmt::Format for Profile<'_, K> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Self { bundle, interactions, .. } = self;
+        defmt::write!(f, "Profile {{ bundle: {}, interactions: {} }}", bundle, interactions);
     }
 }
 
@@ -159,28 +173,48 @@ impl<'a, K: Linear> Profile<'a, K> {
         self.interactions
     }
 
-    /// Takes an interaction in: the newest one.
+    /// Takes an interaction in, the newest one: a row of the bundle's table.
     pub fn append(&mut self, item: u32) -> Result<(), Error> {
-        let items = self.bundle.manifest().items();
-        if item >= items {
-            return Err(Error::UnknownItem { list: List::History, index: 0, item, items });
+        check_row(&self.bundle, List::History, 0, item)?;
+        self.append_item(&[item][..], 0)
+    }
+
+    /// Takes interactions in, oldest first, where the bundle has no item table. On an overflow those before the item that
+    /// the error names have been taken in.
+    pub fn append_items(&mut self, items: Embeddings<'_>) -> Result<(), Error> {
+        if self.bundle.manifest().items() > 0 {
+            return Err(Error::ItemTable);
         }
-        self.encode_item(item);
+        items.check(List::History, &self.bundle)?;
+        (0..items.len()).try_for_each(|index| self.append_item(items, index))
+    }
+
+    /// Takes an item of a checked list in.
+    fn append_item(&mut self, items: impl Items, index: usize) -> Result<(), Error> {
+        let row = items.row(&self.bundle, index);
+        self.encode_item(row);
         let features_fit = self.buffers.features.iter().all(|&x| feature_units(x).is_some());
         self.advance();
         let next = span(self.buffers.work, 0, self.sizes.hidden);
         if !features_fit || !next.iter().all(|x| x.is_finite()) {
-            return Err(Error::ProfileOverflow { item });
+            return Err(Error::ProfileOverflow { item: items.id(index) });
         }
         copy(next, self.buffers.state);
         self.add_features(1);
-        let oldest = self.buffers.items.get_mut(self.place).map(|place| core::mem::replace(place, item));
-        if self.interactions as usize >= self.sizes.pooled
-            && let Some(oldest) = oldest
-        {
-            self.encode_item(oldest);
+        // What leaves the sum; the ring is out of the way while its features are computed.
+        let ring = core::mem::take(&mut self.buffers.items);
+        let words = self.sizes.item;
+        let place = span_mut(ring, self.place * words, words);
+        if self.interactions as usize >= self.sizes.pooled {
+            self.encode_item(kept_row(&self.bundle, place));
             self.add_features(-1);
         }
+        if let Some((first, rest)) = place.split_first_mut() {
+            let (codes, range) = row;
+            *first = if rest.is_empty() { items.id(index) } else { range.to_bits() };
+            copy(codes, bytemuck::cast_slice_mut(rest));
+        }
+        self.buffers.items = ring;
         self.place = if self.place + 1 < self.sizes.pooled { self.place + 1 } else { 0 };
         self.interactions = self.interactions.saturating_add(1);
         Ok(())
@@ -214,12 +248,12 @@ impl<'a, K: Linear> Profile<'a, K> {
         out.get(..length.ok_or(too_small)?).ok_or(too_small)
     }
 
-    /// Leaves an item's features in their buffer.
-    fn encode_item(&mut self, item: u32) {
+    /// Leaves the features of an item, codes and range, in their buffer.
+    fn encode_item(&mut self, (codes, range): (&[i8], f32)) {
         let dim = self.sizes.dim;
         let values = span_mut(self.buffers.work, 0, dim);
-        let step = step(self.bundle.item_range(item as usize), 8);
-        for (x, &code) in values.iter_mut().zip(self.bundle.item_codes(item as usize)) {
+        let step = step(range, 8);
+        for (x, &code) in values.iter_mut().zip(codes) {
             *x = f32::from(level(code, 8)) * step;
         }
         let scale = quantise_token(values, span_mut(self.buffers.codes, 0, dim));
@@ -261,6 +295,15 @@ impl<'a, K: Linear> Profile<'a, K> {
             let total = bytemuck::cast::<[u32; 2], i64>(*sum).wrapping_add(times * units);
             *sum = bytemuck::cast(total);
         }
+    }
+}
+
+/// Codes and range of an item in the ring.
+fn kept_row<'r>(bundle: &Bundle<'r>, place: &'r [u32]) -> (&'r [i8], f32) {
+    let Some((&first, codes)) = place.split_first() else { return (&[], f32::NAN) };
+    match bundle.manifest().items() {
+        0 => (bytemuck::cast_slice(codes), f32::from_bits(first)),
+        _ => (bundle.item_codes(first as usize), bundle.item_range(first as usize)),
     }
 }
 

@@ -1,8 +1,10 @@
 //! How much memory an engine needs.
 
-use chord_plan::Bundle;
 use chord_plan::manifest::{Architecture, SasRecShape};
+use chord_plan::{Bundle, rows};
 
+#[cfg(feature = "fixed-point")]
+use crate::fixed_point;
 use crate::kernels::{max_packed_words, scratch_words};
 
 /// How an engine holds the running plan.
@@ -15,6 +17,20 @@ pub enum Holding {
     /// Applying a plan packs the chosen bits of all layers into the arena, where kernels read them faster. Takes
     /// about as much RAM as the layers' codes take in the model, or, with [`Options::max_budget`], that part of it.
     Packed,
+}
+
+/// The arithmetic that an engine computes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Arithmetic {
+    /// That of `docs/numerics.md`: integer products, the rest in f32. The trainer's simulation has the same results.
+    #[default]
+    Float,
+    /// That of `docs/fixed-point.md`: integers throughout, for cores without an FPU. Its results are close to those of
+    /// [`Float`](Self::Float) and the same on every platform. SASRec with its plan read in place; anything else is
+    /// [`Error::NotInFixedPoint`](crate::Error::NotInFixedPoint).
+    #[cfg(feature = "fixed-point")]
+    Fixed,
 }
 
 /// What a caller may trade memory for.
@@ -32,11 +48,19 @@ pub struct Options {
     /// Largest average of bits per weight of the plans that the engine takes, in 1/1000 as in a plan's header; plans
     /// that keep more are refused. Any plan by default. A packed plan takes RAM for this many bits, whatever their mix.
     pub max_budget: Option<u16>,
+    /// What the engine computes in; floating point by default. Changes the results.
+    pub arithmetic: Arithmetic,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_history: usize::MAX, rows_at_once: 4, holding: Holding::InPlace, max_budget: None }
+        Self {
+            max_history: usize::MAX,
+            rows_at_once: 4,
+            holding: Holding::InPlace,
+            max_budget: None,
+            arithmetic: Arithmetic::Float,
+        }
     }
 }
 
@@ -59,9 +83,15 @@ impl Requirements {
         let sizes = Sizes::of(bundle, options);
         // Up to 3 bytes go to align the words.
         Self {
-            arena_bytes: align_of::<f32>() - 1 + sizes.bytes(),
+            arena_bytes: align_of::<f32>() - 1 + sizes.arena_bytes(bundle, options.arithmetic),
             plan_bytes: PLAN_HEADER_MAX + sizes.plan + size_of::<u32>(),
         }
+    }
+
+    /// Longest message with the rows of so many items, in bytes: what a buffer has to hold for a history or candidates
+    /// that come with a request, as all do where the bundle has no item table.
+    pub fn rows_bytes(bundle: &Bundle<'_>, items: usize) -> usize {
+        rows::longest(items, bundle.manifest().dim())
     }
 }
 
@@ -145,6 +175,26 @@ impl Sizes {
 
     pub(crate) fn floats(&self) -> usize {
         3 * self.stream + self.token + self.output + self.scores + self.scales
+    }
+
+    /// Bytes of the arena, at an alignment of 4.
+    #[cfg_attr(not(feature = "fixed-point"), expect(unused_variables, reason = "there is one arithmetic"))]
+    fn arena_bytes(&self, bundle: &Bundle<'_>, arithmetic: Arithmetic) -> usize {
+        match arithmetic {
+            Arithmetic::Float => self.bytes(),
+            #[cfg(feature = "fixed-point")]
+            Arithmetic::Fixed => fixed_point::Lengths::of(bundle.manifest(), self).bytes(),
+        }
+    }
+
+    /// Words that the keys and values of a block take.
+    #[cfg_attr(not(feature = "fixed-point"), expect(unused_variables, reason = "there is one arithmetic"))]
+    pub(crate) fn kept_words(&self, bundle: &Bundle<'_>, arithmetic: Arithmetic) -> usize {
+        match arithmetic {
+            Arithmetic::Float => 2 * self.stream,
+            #[cfg(feature = "fixed-point")]
+            Arithmetic::Fixed => fixed_point::Lengths::of(bundle.manifest(), self).kept_words(),
+        }
     }
 
     fn bytes(&self) -> usize {

@@ -25,8 +25,9 @@ pub(crate) struct Forward<'f, K> {
 
 /// What earlier items of a history left behind.
 pub(crate) struct Kept<'k> {
-    /// Keys and values of the blocks after the first, those of the first are in the buffers; T x d each.
-    pub(crate) blocks: &'k mut [f32],
+    /// Keys and values of the blocks after the first, those of the first are in the buffers; T x d f32 each, in floating
+    /// point.
+    pub(crate) blocks: &'k mut [u32],
     /// How many items there were.
     pub(crate) seen: usize,
 }
@@ -47,7 +48,7 @@ impl<K: Linear> Forward<'_, K> {
     /// As [`encode`](Self::encode), for a history of which some items have gone through the network before.
     pub(crate) fn encode_kept(&self, history: &[u32], kept: Kept<'_>, buffers: &mut Buffers<'_>) -> f32 {
         self.embed(history, kept.seen, buffers);
-        let (mut rest, stream) = (kept.blocks, buffers.keys.len());
+        let (mut rest, stream) = (bytemuck::cast_slice_mut::<u32, f32>(kept.blocks), buffers.keys.len());
         for block in 0..self.shape.blocks {
             if block == 0 {
                 self.block(block, kept.seen, history.len(), buffers);

@@ -7,10 +7,10 @@ use chord_plan::{Bundle, Plan};
 
 use crate::engine::Engine;
 use crate::error::{Error, List};
-use crate::items::Items;
+use crate::items::{Items, check_row};
 use crate::kernels::{Linear, Native};
 use crate::ranking::Ranked;
-use crate::requirements::{Options, Sizes};
+use crate::requirements::{Arithmetic, Options, Sizes};
 use crate::sasrec::Kept;
 
 /// An engine with a history that grows item by item. The results are those of the engine with the whole history, bit
@@ -19,11 +19,12 @@ use crate::sasrec::Kept;
 /// With positions from the left (`docs/format.md`) the attention keys and values of all items so far are reused while
 /// the history fits the window: an appended item goes through the network alone. From the first item that pushes
 /// another out of the window, with positions from the right, and after a new plan, the next ranking computes the
-/// window anew; so does Caser.
+/// window anew; so does Caser. It takes rows of the bundle's table, which it may need again: a bundle without one ranks
+/// whole histories, with [`Engine::rank_items`].
 pub struct Session<'a, K = Native> {
     engine: Engine<'a, K>,
-    /// Keys and values of the blocks after the first, whose are in the engine; T x d each.
-    kept: &'a mut [f32],
+    /// Keys and values of the blocks after the first, whose are in the engine.
+    kept: &'a mut [u32],
     /// Items of the window, oldest first.
     items: &'a mut [u32],
     /// How many there are, and how many of them the network has seen under the running plan.
@@ -43,26 +44,35 @@ impl<K> fmt::Debug for Session<'_, K> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<K> defmt::Format for Session<'_, K> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Self { engine, len, seen, .. } = self;
+        defmt::write!(f, "Session {{ engine: {}, items: {}, seen: {} }}", engine, len, seen);
+    }
+}
+
 impl Session<'_> {
     /// Bytes that a session takes beside the engine's arena, at any alignment.
     pub fn arena_bytes(bundle: &Bundle<'_>, options: &Options) -> usize {
-        arena_bytes(bundle, &Sizes::of(bundle, options))
+        arena_bytes(bundle, &Sizes::of(bundle, options), options.arithmetic)
     }
 }
 
 impl<'a, K: Linear> Session<'a, K> {
     /// A session without a history yet; `arena` is [`arena_bytes`](Self::arena_bytes) long, with any content.
     pub fn new(engine: Engine<'a, K>, arena: &'a mut [u8]) -> Result<Self, Error> {
-        let needed = arena_bytes(engine.bundle(), engine.sizes());
+        let needed = arena_bytes(engine.bundle(), engine.sizes(), engine.arithmetic());
         let too_small = Error::ArenaTooSmall { needed, given: arena.len() };
-        let (kept, items) = (kept_floats(engine.bundle(), engine.sizes()), engine.sizes().tokens);
+        let kept = kept_words(engine.bundle(), engine.sizes(), engine.arithmetic());
+        let items = engine.sizes().tokens;
         let unaligned = bytemuck::pod_align_to::<u8, u32>(arena).0.len();
         let words = arena.get_mut(unaligned..).and_then(|aligned| {
             let bytes = aligned.get_mut(..size_of::<u32>() * (kept + items))?;
             bytemuck::try_cast_slice_mut::<u8, u32>(bytes).ok()?.split_at_mut_checked(kept)
         });
         let (kept, items) = words.ok_or(too_small)?;
-        Ok(Self { engine, kept: bytemuck::cast_slice_mut(kept), items, len: 0, seen: 0, scale: 0.0 })
+        Ok(Self { engine, kept, items, len: 0, seen: 0, scale: 0.0 })
     }
 
     /// The engine.
@@ -89,10 +99,7 @@ impl<'a, K: Linear> Session<'a, K> {
 
     /// Appends an item to the history; the network sees it in the next ranking.
     pub fn append(&mut self, item: u32) -> Result<(), Error> {
-        let items = self.engine.bundle().manifest().items();
-        if item >= items {
-            return Err(Error::UnknownItem { list: List::History, index: self.len, item, items });
-        }
+        check_row(self.engine.bundle(), List::History, self.len, item)?;
         if self.len == self.items.len() {
             self.items.iter_mut().rev().fold(item, |newer, place| core::mem::replace(place, newer));
             self.seen = 0;
@@ -148,13 +155,14 @@ impl<'a, K: Linear> Session<'a, K> {
     }
 }
 
-fn arena_bytes(bundle: &Bundle<'_>, sizes: &Sizes) -> usize {
-    align_of::<f32>() - 1 + size_of::<f32>() * (kept_floats(bundle, sizes) + sizes.tokens)
+fn arena_bytes(bundle: &Bundle<'_>, sizes: &Sizes, arithmetic: Arithmetic) -> usize {
+    align_of::<u32>() - 1 + size_of::<u32>() * (kept_words(bundle, sizes, arithmetic) + sizes.tokens)
 }
 
-/// Numbers in the keys and values of the blocks after the first.
-fn kept_floats(bundle: &Bundle<'_>, sizes: &Sizes) -> usize {
-    reuses(bundle).map_or(0, |blocks| 2 * usize::from(blocks).saturating_sub(1) * sizes.stream)
+/// Words of the keys and values of the blocks after the first.
+fn kept_words(bundle: &Bundle<'_>, sizes: &Sizes, arithmetic: Arithmetic) -> usize {
+    let of_block = |blocks| usize::from(blocks).saturating_sub(1) * sizes.kept_words(bundle, arithmetic);
+    reuses(bundle).map_or(0, of_block)
 }
 
 /// Blocks of a network whose keys and values stay what they are when an item is appended.

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use std::ptr::{null, null_mut};
 
 use chord_plan::manifest::{Activation, SasRecShape};
-use chord_plan::{Bundle, Plan};
+use chord_plan::{Bundle, Manifest, Plan};
 use chord_runtime::c_api::*;
 use chord_runtime::{Engine, Options, Ranked, Requirements};
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ use random_model::Random;
 
 const ITEMS: u32 = 9;
 
-fn model() -> Vec<u8> {
+fn manifest() -> Manifest {
     let shape = SasRecShape {
         items: ITEMS,
         positions: 5,
@@ -28,7 +28,11 @@ fn model() -> Vec<u8> {
         activation: Activation::Gelu,
         norm_epsilon: 1e-5,
     };
-    random_model::bundle(&random_model::sasrec(shape, [0, 4, 8, 255]), &mut Random(7))
+    random_model::sasrec(shape, [0, 4, 8, 255])
+}
+
+fn model() -> Vec<u8> {
+    random_model::bundle(&manifest(), &mut Random(7))
 }
 
 fn plan(model: &[u8], sequence: u32) -> Vec<u8> {
@@ -117,6 +121,67 @@ fn results_are_those_of_rust_at_every_alignment_and_holding() {
             assert_eq!(init(&mut memory[..less], &model, &bytes, &options), Err(ChordStatus::MemoryTooSmall));
         }
     }
+}
+
+/// A model without item table, called with messages at any alignment, ranks as the same model with its table.
+#[test]
+fn rows_rank_as_the_table_does() {
+    let [with, without] = random_model::with_and_without_items(&manifest(), &mut Random(7));
+    let bundles = [&with, &without].map(|bytes| Bundle::parse(bytes).unwrap());
+    let (history, candidates) = ([1, 2, 3, 4, 5, 6, 7], [8, 0, 3, 3]);
+    let mut memory = vec![0; requirements(&with, null()).unwrap().memory_bytes];
+    let engine = init(&mut memory, &with, &plan(&with, 1), null()).unwrap();
+    let mut expected = rank(engine, &history, &candidates).unwrap();
+    let place = |item| candidates.iter().position(|&candidate| candidate == item).unwrap() as u32;
+    expected.iter_mut().for_each(|ranked| ranked.item = place(ranked.item));
+    expected[1..].iter_mut().filter(|r| r.item == 2).last().into_iter().for_each(|twin| twin.item = 3);
+    expected.sort_by(|a, b| b.logit.partial_cmp(&a.logit).unwrap().then(a.item.cmp(&b.item)));
+
+    let engine = init(&mut memory, &without, &plan(&without, 1), null()).unwrap();
+    assert_eq!(rank(engine, &history, &candidates), Err(ChordStatus::NoItemTable));
+    let message = |items: &[u32]| random_model::rows(&bundles[0], items, bundles[1].model());
+    let mut ranked = [Ranked::default(); 5];
+    let mut count = 0;
+    let mut call = |history: &[u8], candidates: &[u8], len| {
+        let (from, to) = ((history.as_ptr(), history.len()), (candidates.as_ptr(), candidates.len()));
+        let status = unsafe {
+            chord_rank_rows(engine, from.0, from.1, to.0, to.1, ranked.as_mut_ptr(), len, &mut count)
+        };
+        assert_eq!(count > 0, status == ChordStatus::Ok);
+        if count > 0 { Ok(ranked[..count].to_vec()) } else { Err(status) }
+    };
+    let sent = [message(&history), message(&candidates)];
+    for shift in 0..4 {
+        let [history, candidates] = sent.each_ref().map(|bytes| [&vec![0; shift][..], bytes].concat());
+        assert_eq!(call(&history[shift..], &candidates[shift..], 5).as_ref(), Ok(&expected));
+    }
+    let [history, candidates] = &sent;
+    assert_eq!(call(history, candidates, 3), Err(ChordStatus::OutputTooSmall));
+    assert_eq!(call(&history[1..], candidates, 5), Err(ChordStatus::RowsMalformed));
+    assert_eq!(call(history, &[&candidates[..], &[0]].concat(), 5), Err(ChordStatus::RowsChecksum));
+    assert_eq!(call(b"CI\x02", candidates, 5), Err(ChordStatus::RowsVersion));
+    assert_eq!(call(&message(&[]), candidates, 5), Err(ChordStatus::HistoryEmpty));
+    let foreign = random_model::rows(&bundles[0], &[1], bundles[0].model());
+    assert_eq!(call(history, &foreign, 5), Err(ChordStatus::RowsModel));
+    let start = history.as_ptr();
+    let status = unsafe {
+        chord_rank_rows(
+            engine,
+            start,
+            history.len(),
+            start,
+            history.len(),
+            ranked.as_mut_ptr(),
+            5,
+            null_mut(),
+        )
+    };
+    assert_eq!(status, ChordStatus::NullPointer);
+    let status = unsafe {
+        let out = ranked.as_mut_ptr();
+        chord_rank_rows(engine, start, history.len(), out.cast(), 9, out, 5, &mut count)
+    };
+    assert_eq!(status, ChordStatus::Overlap);
 }
 
 #[test]

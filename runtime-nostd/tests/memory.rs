@@ -7,7 +7,9 @@ use chord_plan::bundle::LayerView;
 use chord_plan::manifest::{Activation, Layer, SasRecShape};
 use chord_plan::plan::PlanHeader;
 use chord_plan::{Bundle, Plan};
-use chord_runtime::kernels::{Linear, Scalar, Tokens, max_packed_words, packed_words, scratch_words};
+use chord_runtime::kernels::{
+    Linear, Scalar, Tokens, Tokenwise, max_packed_words, packed_words, scratch_words,
+};
 use chord_runtime::{Engine, Error, Holding, Options, Ranked, Requirements, Widths};
 use proptest::prelude::*;
 use random_model::Random;
@@ -32,6 +34,8 @@ struct Scribble;
 fn scribble(tokens: Tokens<'_>, inputs: usize, scratch: &mut [u32]) {
     scratch[..scratch_words(tokens.scales.len(), inputs)].fill(u32::MAX);
 }
+
+impl Tokenwise for Scribble {}
 
 impl Linear for Scribble {
     fn layer(

@@ -7,7 +7,7 @@ mod reference;
 use chord_plan::bundle::{BundleWriter, LayerView, Section};
 use chord_plan::manifest::{Layer, LayerName, ProfileLayer, ProfileShape};
 use chord_plan::{Bundle, Manifest, UserEmbedding};
-use chord_runtime::kernels::{Linear, Scalar, Tokens, scratch_words};
+use chord_runtime::kernels::{Linear, Scalar, Tokens, Tokenwise, scratch_words};
 use chord_runtime::{Error, List, Profile, ProfileRequirements, Widths};
 use proptest::prelude::*;
 use random_model::Random;
@@ -62,6 +62,8 @@ proptest! {
 
 /// Uses all the scratch memory that a kernel may count on.
 struct Scribble;
+
+impl Tokenwise for Scribble {}
 
 impl Linear for Scribble {
     fn layer(

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use chord_plan::bundle::LayerView;
 use chord_plan::manifest::{Activation, PositionsFrom, SasRecShape};
 use chord_plan::{Bundle, Manifest, Plan};
-use chord_runtime::kernels::{Linear, Scalar, Tokens};
+use chord_runtime::kernels::{Linear, Scalar, Tokens, Tokenwise};
 use chord_runtime::{Engine, Error, Holding, List, Options, Ranked, Requirements, Session, Widths};
 use proptest::prelude::*;
 use random_model::Random;
@@ -91,6 +91,8 @@ fn manifest(positions_from: PositionsFrom) -> Manifest {
 
 /// Counts the tokens that go through layers.
 struct Counting<'c>(&'c Cell<usize>);
+
+impl Tokenwise for Counting<'_> {}
 
 impl Linear for Counting<'_> {
     fn layer(&self, t: Tokens<'_>, layer: &LayerView<'_>, w: Widths<'_>, s: &mut [u32], out: &mut [f32]) {

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use chord_plan::manifest::{
     Activation, Architecture, CaserShape, LayerKind, PositionsFrom, ProfileLayer, ProfileShape, SasRecShape,
 };
-use chord_plan::{Bundle, Granularity, Manifest, Palette, Plan};
-use chord_runtime::{Engine, Error, Options, Profile, ProfileRequirements, Requirements};
+use chord_plan::{Bundle, Granularity, ItemRows, Manifest, Palette, Plan};
+use chord_runtime::{Embeddings, Engine, Error, Options, Profile, ProfileRequirements, Ranked, Requirements};
 use chord_tests::random_model::Random;
 use chord_tests::trained;
 use chord_trainer::config::BackboneName;
@@ -270,9 +270,42 @@ fn check(manifest: Manifest, scale: Scale, rows_at_once: usize, seed: u64) -> us
             let expected = simulated(&simulation, codes, &history);
             assert_eq!(on_device(&mut engine, &history), expected, "plan {index}, history {history:?}");
             finite += usize::from(expected.is_ok());
+            if index == 0 {
+                assert_eq!(ranked_without_items(&model, codes, &history), ranked(&mut engine, &history));
+            }
         }
     }
     finite
+}
+
+/// A ranking of the whole catalogue, as items and bits.
+type Ranking = Result<Vec<(u32, u32)>, Error>;
+
+fn as_bits(ranked: &[Ranked]) -> Vec<(u32, u32)> {
+    ranked.iter().map(|ranked| (ranked.item, ranked.logit.to_bits())).collect()
+}
+
+fn ranked(engine: &mut Engine<'_>, history: &[u32]) -> Ranking {
+    let candidates: Vec<u32> = (0..engine.bundle().manifest().items()).collect();
+    engine.rank(history, &candidates, &mut vec![Ranked::default(); candidates.len()]).map(as_bits)
+}
+
+/// The same from the bundle without item table, of which all rows come as messages; a candidate's place is its row.
+fn ranked_without_items(model: &FrozenModel, codes: &[u8], history: &[u32]) -> Ranking {
+    let bytes = model.clone().without_items().to_bundle().unwrap();
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let catalogue: Vec<u32> = (0..model.manifest().items()).collect();
+    let messages = [history, &catalogue].map(|items| model.item_rows(bundle.model(), items).unwrap());
+    let [history, candidates] = messages.each_ref().map(|message| {
+        let rows = ItemRows::parse(message).unwrap();
+        rows.check_against(&bundle).unwrap();
+        Embeddings::from(rows)
+    });
+    let plan = encode_plan(codes, bundle.model(), 0, 4.0).unwrap();
+    let options = Options::default();
+    let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
+    let mut engine = Engine::new(bundle, &Plan::parse(&plan).unwrap(), &mut arena, options).unwrap();
+    engine.rank_items(history, candidates, &mut vec![Ranked::default(); catalogue.len()]).map(as_bits)
 }
 
 proptest! {

@@ -79,6 +79,27 @@ fn from_interactions_to_a_ranking() {
     let three = [&rerank[..7], &["--candidates", "i9,i4,i30"]].concat();
     assert_eq!(desk.ok(&three).lines().count(), 3);
 
+    // The same from a bundle without item table: the items' places instead of their names.
+    desk.ok(&["export", "--run", "run", "--out", "bare/model.chord", "--without-items"]);
+    desk.ok(&["plan", "--run", "run", "--user", "u3", "--out", "bare/u3.plan", "--without-items"]);
+    for (items, out) in [("i1,i2,i3", "bare/history.rows"), ("i9,i4,i30", "bare/candidates.rows")] {
+        desk.ok(&["rows", "--run", "run", "--items", items, "--out", out]);
+    }
+    let bare = ["rerank", "--model", "bare/model.chord", "--plan", "bare/u3.plan"];
+    let sent = ["--history-rows", "bare/history.rows", "--candidate-rows", "bare/candidates.rows"];
+    let logits = |told: &str| -> Vec<String> {
+        told.lines().map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+    };
+    assert_eq!(logits(&desk.ok(&[&bare[..], &sent].concat())), logits(&desk.ok(&three)));
+    let said = desk.refused(&[&bare[..], &["--history", "i1"]].concat());
+    assert!(said.contains("no item table"), "{said}");
+    let rows = ["embed", "--model", "bare/model.chord", "--out", "bare/b.embedding", "--history-rows"];
+    desk.ok(&[&rows[..], &["bare/history.rows"]].concat());
+    let embedding = |path| std::fs::read(desk.path(path)).unwrap()[11..].to_vec();
+    let [ours, theirs] = ["bare/b.embedding", "out/b.embedding"].map(embedding);
+    assert_eq!(ours[..ours.len() - 4], theirs[..theirs.len() - 4], "all but the model and the checksum");
+    assert!(desk.ok(&["inspect", "bare/model.chord"]).contains("no item table"));
+
     // Bad input after training: each refused by name.
     let said = desk.refused(&[&rerank[..6], &["i1,nowhere"]].concat());
     assert!(said.contains("--history") && said.contains("\"nowhere\""), "{said}");

@@ -43,11 +43,13 @@ pub fn run(peers: &Peers) -> Result<()> {
     let folder = workspace().join("benches");
     let target_dir = target_dir();
     let plugin = plugin(&target_dir)?;
-    let [layers, parts] = ["bench", "model"].map(|name| regions(name, BOARD, &target_dir, &plugin));
-    let cases: Vec<Case> = layers?.iter().map(case).collect::<Result<_>>()?;
+    let [on_m4, parts] = ["bench", "model"].map(|name| regions(name, BOARD, &target_dir, &plugin));
+    let cases: Vec<Case> = on_m4?.iter().map(case).collect::<Result<_>>()?;
     let models = models(&parts?)?;
     let versions = [version(BOARD.qemu)?, version("rustc")?];
-    let text = markdown(&cases, &versions) + &models_markdown(&models);
+    let m55 = crate::peers::M55;
+    let on_m55 = layers(m55, &target_dir, &plugin)?;
+    let text = head(&versions) + &table(&cases) + M55_HEAD + &table(&on_m55) + &models_markdown(&models);
     fs::write(folder.join("mcu/parts.svg"), crate::parts_plot::svg(&models)?)?;
     fs::write(folder.join("mcu/results.md"), &text)?;
     fs::write(folder.join("mcu/results.json"), json(&cases, &models, &versions))?;
@@ -81,7 +83,7 @@ fn regions(name: &str, board: &Board, target_dir: &Path, plugin: &Path) -> Resul
 /// Runs a program under the counting plugin. Its lines name the regions, the plugin's have the counts, in the same order.
 pub(crate) fn count(elf: &Path, board: &Board, target_dir: &Path, plugin: &Path) -> Result<Vec<Region>> {
     let counts = target_dir.join("counts.txt");
-    let arguments = format!("{},out={}", plugin.display(), counts.display());
+    let arguments = format!("{},out={},core={}", plugin.display(), counts.display(), board.core);
     let (code, names) = emulate(elf, board, &["-plugin", &arguments])?;
     let name = elf.display();
     if code != 0 {
@@ -222,8 +224,8 @@ pub(crate) fn version(program: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
 }
 
-fn markdown(cases: &[Case], versions: &[String]) -> String {
-    let mut text = format!(
+fn head(versions: &[String]) -> String {
+    format!(
         "# Kernels on a Cortex-M4F\n\nWritten by `cargo xtask bench-mcu` with {}. Instructions executed per \
          multiplication-accumulation of a whole layer: widening, multiplication and requantisation to f32. In \
          brackets cycles of a rough model (`benches/insn-count/src/cortex_m4.rs`), which is no measurement.\n\n\
@@ -231,7 +233,15 @@ fn markdown(cases: &[Case], versions: &[String]) -> String {
          at 2; *alternating* has the same widths channel by channel. Activations: uniform in -127..=127, or all at \
          the ends.\n\n",
         versions.join(", ")
-    );
+    )
+}
+
+const M55_HEAD: &str = "\n## Kernels on a Cortex-M55\n\nThe same on its MVE kernels, in brackets cycles of the rough model of \
+    `benches/insn-count/src/cortex_m55.rs`: an MVE instruction takes one of three pipes for two cycles, of which the \
+    second is the next one's too if that takes another pipe. It is no measurement.\n\n";
+
+fn table(cases: &[Case]) -> String {
+    let mut text = String::new();
     let columns = ["8", "4", "2", "mix", "alternating", "0"];
     let _ = writeln!(text, "| kernel | held | activations | K | N | rows | {} |", columns.join(" | "));
     let _ = writeln!(text, "|---|---|---|--:|--:|--:|{}", "--:|".repeat(columns.len()));

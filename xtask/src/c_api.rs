@@ -58,16 +58,23 @@ pub fn library(target: &str, target_dir: &Path) -> Result<PathBuf> {
 ///
 /// It links only if nothing in the library can panic. Errors: the messages of a build that fails.
 pub fn example(target_dir: &Path) -> Result<PathBuf> {
+    program("rerank", &workspace().join("firmware-example/request"), target_dir)
+}
+
+/// As [`example`], for `rerank` or `stack` and any request; `stack` takes item rows too.
+pub fn program(name: &str, request: &Path, target_dir: &Path) -> Result<PathBuf> {
     let build = target_dir.join("example");
+    let elf = build.join(format!("{name}.elf"));
     let variable = |name: &str, path: &Path| format!("{name}={}", path.display());
     let mut command = Command::new("make");
     command
         .args(["--always-make", "--no-print-directory"])
         .arg(variable("LIBCHORD", &library(BOARD.target, target_dir)?))
         .arg(variable("BUILD", &build))
-        .arg(variable("REQUEST", &workspace().join("firmware-example/request")));
+        .arg(variable("REQUEST", request))
+        .arg(&elf);
     checked(command.current_dir(folder().join("example")))?;
-    Ok(build.join("rerank.elf"))
+    Ok(elf)
 }
 
 /// Cargo's target directory for the library, apart from the one that it holds locked for us.

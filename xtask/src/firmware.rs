@@ -45,6 +45,14 @@ impl Firmware<'_> {
         self.build_with(&["--no-default-features", "--features", network])
     }
 
+    /// As [`build`](Self::build), with an engine that computes in fixed point.
+    ///
+    /// # Errors
+    /// The messages of a build that fails.
+    pub fn build_fixed_point(&self) -> Result<PathBuf> {
+        self.build_with(&["--features", "fixed-point"])
+    }
+
     fn build_with(&self, features: &[&str]) -> Result<PathBuf> {
         let Self { board, bin, .. } = *self;
         let target_dir = match self.target_dir {

@@ -44,6 +44,9 @@ enum Command {
         /// Packs the plan into the arena: more RAM, less time.
         #[arg(long)]
         packed: bool,
+        /// Computes in integers: for cores without an FPU.
+        #[arg(long, conflicts_with = "packed")]
+        fixed_point: bool,
     },
     /// Fuzzes the bundle, the plan and the ranking with libFuzzer, one after another. Needs a C++ compiler.
     Fuzz {
@@ -76,11 +79,12 @@ fn main() -> Result<ExitCode> {
         Command::BenchNoFpu => xtask::no_fpu::run().map(|()| ExitCode::SUCCESS),
         Command::CHeader => xtask::c_api::write_header().map(|()| ExitCode::SUCCESS),
         Command::CExample => run(&xtask::c_api::example(&xtask::c_api::target_dir())?, 60),
-        Command::Firmware { board, request, packed } => {
+        Command::Firmware { board, request, packed, fixed_point } => {
             let board = Board::named(&board)?;
             let firmware =
                 Firmware { board, bin: "rerank", request: request.as_deref(), packed, target_dir: None };
-            run(&firmware.build()?, 60)
+            let elf = if fixed_point { firmware.build_fixed_point() } else { firmware.build() };
+            run(&elf?, 60)
         }
         Command::Fuzz { seconds } => xtask::fuzz::run(seconds).map(|()| ExitCode::SUCCESS),
         Command::Size { check } => xtask::size::run(check, None).map(|()| ExitCode::SUCCESS),

@@ -73,7 +73,8 @@ pub fn run() -> Result<()> {
 const HEAD: &str = "# Cores without an FPU\n\nWritten by `cargo xtask bench-no-fpu`. Instructions executed by one ranking: \
     SASRec with d = 64, 50 items of\nhistory, two blocks, two heads, GELU, 100 candidates, a random plan read in place, \
     kernels in plain Rust. *Float*: those\nin the compiler's routines for floating point and what these call. Parts are \
-    counted apart, as often as the ranking does\nthem.\n";
+    counted apart, as often as the ranking does\nthem. *In fixed point*: the same ranking in the arithmetic of \
+    [fixed-point.md](../../docs/fixed-point.md), in the same run.\n";
 
 fn build(folder: &Path, target_dir: &Path, arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -104,19 +105,44 @@ fn count(
         .output()
         .with_context(|| qemu.to_owned())?;
     let names = String::from_utf8(output.stdout)?;
+    let (_, names) = messages(&names);
     if !output.status.success() {
-        bail!("{}: {}: {names}", elf.display(), output.status);
+        bail!("{}: {}: {names:?}", elf.display(), output.status);
     }
     let counts = fs::read_to_string(&out)?;
-    if names.lines().count() != counts.lines().count() {
-        bail!("{} names for {} regions", names.lines().count(), counts.lines().count());
+    if names.len() != counts.lines().count() {
+        bail!("{} names for {} regions", names.len(), counts.lines().count());
     }
     let region = |(name, count): (&str, &str)| {
         let numbers: Vec<u64> = count.split(' ').map(str::parse).collect::<Result<_, _>>()?;
         let [all, _, float] = numbers[..] else { bail!("not a region: {count}") };
         Ok((name.to_owned(), Count { all, float }))
     };
-    names.lines().zip(counts.lines()).map(region).collect()
+    names.into_iter().zip(counts.lines()).map(region).collect()
+}
+
+/// What the program prints: its fixed-point rankings, and the names of the regions.
+fn messages(output: &str) -> (Vec<&str>, Vec<&str>) {
+    output.lines().partition(|line| line.starts_with("rank "))
+}
+
+/// The program's fixed-point rankings on each core, a line for each item; with the core's name.
+///
+/// Errors: a build or a run that fails.
+pub fn rankings(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
+    let of_core = |&(core, target, qemu, machine): &Core| {
+        build(&workspace().join("benches/no-fpu"), target_dir, &["--target", target])?;
+        let elf = target_dir.join(target).join("release/chord-no-fpu-bench");
+        let mut command = Command::new(qemu);
+        let output = command.args(machine).args(qemu::ARGUMENTS).arg(&elf).output();
+        let output = output.with_context(|| qemu.to_owned())?;
+        if !output.status.success() {
+            bail!("{core}: {}", output.status);
+        }
+        let text = String::from_utf8(output.stdout)?;
+        Ok((core, messages(&text).0.iter().map(|line| format!("{line}\n")).collect()))
+    };
+    CORES.iter().map(of_core).collect()
 }
 
 /// Addresses of the compiler's arithmetic, a line for each routine: floating point, and the integer routines that it
@@ -166,5 +192,15 @@ fn table(core: &str, regions: &[(String, Count)]) -> Result<String> {
     }
     row("all else", rest)?;
     row("softmax alone", part("softmax"))?;
+    let fixed = part("fixed");
+    writeln!(
+        text,
+        "\nIn fixed point: {} instructions, {:.1}% of those above, {} of them in floating-point routines and what these \
+         call\n(divisions, and three operations to a logit): {:.1}%.",
+        fixed.all,
+        percent(fixed.all),
+        fixed.float,
+        100.0 * fixed.float as f64 / fixed.all as f64,
+    )?;
     Ok(text)
 }

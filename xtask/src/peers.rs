@@ -27,7 +27,7 @@ pub struct Peers {
 }
 
 const M4: &Board = &BOARDS[0];
-const M55: &Board = &BOARDS[3];
+pub(crate) const M55: &Board = &BOARDS[3];
 
 const COMPILER: &str = "arm-none-eabi-gcc";
 
@@ -118,9 +118,9 @@ impl Peers {
         }
         let versions = [version(COMPILER)?, version("rustc")?, version(M4.qemu)?];
         writeln!(text, "- {}", versions.join(", "))?;
-        text += &table("Cortex-M4F", ours, &on_m4, true)?;
+        text += &table("Cortex-M4F", ours, &on_m4)?;
         if !on_m55.is_empty() {
-            text += &table("Cortex-M55, MVE", &layers(M55, target_dir, plugin)?, &on_m55, false)?;
+            text += &table("Cortex-M55, MVE", &layers(M55, target_dir, plugin)?, &on_m55)?;
         }
         fs::write(workspace().join("benches/mcu/peers.md"), &text)?;
         println!("{text}");
@@ -130,7 +130,7 @@ impl Peers {
 
 const HEAD: &str = "# Beside other libraries\n\n\
     Written by `cargo xtask bench-mcu --cmsis-nn PATH --cmix-nn PATH --microflow PATH`. Instructions executed per\n\
-    multiplication-accumulation of a whole layer with 64 outputs, in brackets cycles of the rough model of a Cortex-M4, then\n\
+    multiplication-accumulation of a whole layer with 64 outputs, in brackets cycles of the rough model of the core, then\n\
     how many times ours that is, packed, at the same width. Every result of a peer was compared with plain code: all right.\n\n\
     What differs: theirs requantise to int8 with given scales, ours give f32 and take a scale for each row. CMSIS-NN's fully\n\
     connected layers and microflow have one scale for all channels, the others one for each. CMix-NN's figures of 50 rows are\n\
@@ -219,17 +219,14 @@ fn commit(path: &Path) -> String {
     }
 }
 
-fn table(core: &str, ours: &[Case], peers: &[Layer], with_cycles: bool) -> Result<String> {
+fn table(core: &str, ours: &[Case], peers: &[Layer]) -> Result<String> {
     let inputs = [64, 50, 128, 200];
     let mut text = format!("\n## {core}\n\n| rows | bits | layer |");
     for inputs in inputs {
         write!(text, " K = {inputs} |")?;
     }
     writeln!(text, "\n|--:|--:|---|{}", "--:|".repeat(inputs.len()))?;
-    let cell = |[instructions, cycles]: [f64; 2]| match with_cycles {
-        true => format!("{instructions:.3} [{cycles:.2}]"),
-        false => format!("{instructions:.3}"),
-    };
+    let cell = |[instructions, cycles]: [f64; 2]| format!("{instructions:.3} [{cycles:.2}]");
     let our = |held: &str, bits: &str, inputs: u64, rows: u64| {
         let wanted = ours.iter().find(|case| {
             let Case { held: of, activations, plan, .. } = case;

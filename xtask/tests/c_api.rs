@@ -1,11 +1,18 @@
 //! The C interface: the header is up to date, C and C++ compilers take it, and the example in C ranks as the firmware
 //! does.
 
+#[path = "../../plan-format/tests/random_model/mod.rs"]
+mod random_model;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use chord_plan::manifest::{Activation, CaserShape, SasRecShape};
+use chord_plan::{Bundle, Manifest};
+use random_model::Random;
 use xtask::test::workspace;
 
 /// `CHORD_BLESS=1` writes the snapshot anew.
@@ -46,4 +53,78 @@ fn c_and_cpp_compilers_take_the_header() {
             .unwrap();
         assert!(status.success(), "{language:?}");
     }
+}
+
+/// A folder with a random model and a request for it.
+fn write_request(manifest: &Manifest, folder: &Path) {
+    let mut random = Random(1);
+    let model = random_model::bundle(manifest, &mut random);
+    let bundle = Bundle::parse(&model).unwrap();
+    fs::create_dir_all(folder).unwrap();
+    let put = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
+    put("model.chord", &model);
+    put("user.plan", &random_model::plan(&bundle, 1, &mut random));
+    for (name, len) in [("history", 12), ("candidates", 20)] {
+        let items = random_model::items(len, &bundle, &mut random);
+        let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
+        put(&format!("{name}.txt"), lines.as_bytes());
+        put(&format!("{name}.rows"), &random_model::rows(&bundle, &items, bundle.model()));
+    }
+}
+
+/// The figures of the documentation are those measured over both networks and holdings, rounded up: never too small, and
+/// close.
+#[test]
+fn the_stack_is_what_the_documentation_says() {
+    let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-api-stack");
+    let shape = SasRecShape {
+        items: 50,
+        positions: 10,
+        dim: 64,
+        inner: 64,
+        blocks: 2,
+        heads: 2,
+        activation: Activation::Gelu,
+        norm_epsilon: 1e-5,
+    };
+    // A head of no multiple of 16 numbers takes the portable attention.
+    let odd = SasRecShape { dim: 60, inner: 52, heads: 3, ..shape };
+    let caser = CaserShape { items: 50, window: 5, dim: 64, horizontal: 8, vertical: 4 };
+    let palette = [0, 2, 4, 8];
+    let mut measured = BTreeMap::new();
+    for (index, manifest) in [
+        random_model::sasrec(shape, palette),
+        random_model::sasrec(odd, palette),
+        random_model::caser(caser, palette),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let request = target_dir.join(index.to_string());
+        write_request(manifest, &request);
+        let elf =
+            xtask::c_api::program("stack", &request, &target_dir).unwrap_or_else(|error| panic!("{error}"));
+        let mut lines = Vec::new();
+        let code =
+            xtask::qemu::run(&elf, Duration::from_secs(120), |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(code, 0, "{lines:?}");
+        for line in lines {
+            let (call, bytes) = line.split_once(' ').unwrap();
+            let worst = measured.entry(call.to_owned()).or_insert(0);
+            *worst = bytes.parse::<usize>().unwrap().max(*worst);
+        }
+    }
+    let page = fs::read_to_string(workspace().join("docs/c-api.md")).unwrap();
+    let wrong: Vec<String> = measured
+        .iter()
+        .filter(|(call, worst)| {
+            let row = format!("| `{call}` | ");
+            let stated = page.lines().find_map(|line| line.strip_prefix(&row)?.strip_suffix(" |"));
+            let stated: usize = stated.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+            // Small frames may differ by a few words.
+            **worst > stated || stated > **worst + (**worst / 8).max(32)
+        })
+        .map(|(call, worst)| format!("{call}: {worst} bytes measured"))
+        .collect();
+    assert!(measured.len() > 5 && wrong.is_empty(), "docs/c-api.md: {wrong:#?}");
 }

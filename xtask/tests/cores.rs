@@ -9,7 +9,8 @@ fn kernels_on(core: &str) -> String {
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cores");
     let target = "aarch64-unknown-linux-musl";
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--locked", "--package", "chord-runtime", "--features", "std", "--test", "kernels"])
+        .args(["test", "--locked", "--package", "chord-runtime", "--features", "std"])
+        .args(["--test", "kernels", "--test", "tokens"])
         .args(["--target", target, "--config", &format!("target.{target}.linker='rust-lld'")])
         .args(["--config", &format!("target.{target}.runner='qemu-aarch64 -cpu {core}'")])
         .arg("--target-dir")

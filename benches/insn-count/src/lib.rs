@@ -3,12 +3,14 @@
 //! A mark is a hint that no core knows: on Arm `hint #0x40` at the start of a region and `hint #0x41` at its end (Thumb-2
 //! `F3AF 8040` and `F3AF 8041`, A64 `D503281F` and `D503283F`), on RISC-V `slti x0, x0, 0x40` and `0x41`; marks count
 //! nothing. At exit the file of the plugin argument `out=FILE` gets a line `instructions cycles` for each region, in the
-//! order in which they ended. The cycles are those of [`cortex_m4`], for Thumb alone.
+//! order in which they ended. The cycles are those of [`cortex_m4`], or with the argument `core=cortex-m55` of
+//! [`cortex_m55`], for Thumb alone.
 //!
 //! With the argument `within=FILE`, a file of lines `start end` (addresses, the end excluded), each line has a third
 //! number: instructions at these addresses.
 
 mod cortex_m4;
+mod cortex_m55;
 mod plugin_api;
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -29,7 +31,8 @@ pub static qemu_plugin_version: c_int = 1;
 static INSTRUCTIONS: AtomicU64 = AtomicU64::new(0);
 static CYCLES: AtomicU64 = AtomicU64::new(0);
 static WITHIN: AtomicU64 = AtomicU64::new(0);
-static STATE: Mutex<State> = Mutex::new(State { out: None, within: None, start: None, regions: Vec::new() });
+static STATE: Mutex<State> =
+    Mutex::new(State { out: None, within: None, m55: false, start: None, regions: Vec::new() });
 
 /// Instructions, cycles, instructions within the given addresses.
 type Count = [u64; 3];
@@ -37,6 +40,7 @@ type Count = [u64; 3];
 struct State {
     out: Option<String>,
     within: Option<Vec<Range<u64>>>,
+    m55: bool,
     start: Option<Count>,
     regions: Vec<Count>,
 }
@@ -68,7 +72,8 @@ extern "C" fn translated(_id: api::Id, block: *mut api::Block) {
     // SAFETY: QEMU lends a valid block for the time of this call; indices stay below its length.
     let instructions =
         unsafe { (0..api::qemu_plugin_tb_n_insns(block)).map(|i| api::qemu_plugin_tb_get_insn(block, i)) };
-    let mut after_access = false;
+    let m55 = state().m55;
+    let (mut after_access, mut busy) = (false, cortex_m55::Pipe::default());
     for instruction in instructions {
         // SAFETY: an instruction of the block, its bytes as long as QEMU says.
         let bytes = unsafe {
@@ -92,8 +97,12 @@ extern "C" fn translated(_id: api::Id, block: *mut api::Block) {
             };
             continue;
         }
-        let (cycles, access) = cortex_m4::cycles(bytes, after_access);
-        after_access = access;
+        let cycles;
+        if m55 {
+            (cycles, busy) = cortex_m55::cycles(bytes, busy);
+        } else {
+            (cycles, after_access) = cortex_m4::cycles(bytes, after_access);
+        }
         // SAFETY: an instruction of the block.
         let address = unsafe { api::qemu_plugin_insn_vaddr(instruction) };
         let is_within = state().within.iter().flatten().any(|range| range.contains(&address));
@@ -147,6 +156,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
         // SAFETY: by this function's contract.
         let argument = unsafe { CStr::from_ptr(*arguments.add(i)) };
         match argument.to_str().ok().and_then(|text| text.split_once('=')) {
+            Some(("core", core)) => state().m55 = core == "cortex-m55",
             Some(("out", path)) => state().out = Some(path.to_owned()),
             Some(("within", path)) => match ranges(path) {
                 Some(ranges) => state().within = Some(ranges),

@@ -10,8 +10,8 @@ use chord_plan::bundle::{LayerView, Norm};
 use chord_plan::manifest::Layer;
 use chord_plan::numerics::{attend, gelu, layer_norm, quantise_token, score_scale};
 use chord_plan::{Bundle, Plan};
-use chord_runtime::kernels::{Linear, Native, Tokens};
-use chord_runtime::{Engine, Options, Ranked, Widths};
+use chord_runtime::kernels::{Linear, Native, Tokens, Tokenwise};
+use chord_runtime::{Arithmetic, Engine, Options, Ranked, Widths};
 use semihosting::{println, process};
 
 // The marks: hints without a meaning, which cores execute as a nop. A Cortex-M0+ has no such hint, but the Cortex-M3 that
@@ -71,6 +71,8 @@ const CANDIDATES: usize = 100;
 
 /// The target's kernel, each call counted and named.
 struct Marked;
+
+impl Tokenwise for Marked {}
 
 impl Linear for Marked {
     fn layer(
@@ -140,6 +142,13 @@ fn run() -> Option<()> {
     counted(|| succeeded = black_box(engine.rank(&history, &candidates, &mut ranked)).is_ok());
     succeeded.then_some(())?;
     println!("ranking");
+    let options = Options { arithmetic: Arithmetic::Fixed, ..Options::default() };
+    // SAFETY: the first engine is not used again.
+    let arena = unsafe { (&raw mut ARENA).as_mut() }?;
+    let mut engine = Engine::new(bundle, &plan, arena, options).ok()?;
+    counted(|| succeeded = black_box(engine.rank(&history, &candidates, &mut ranked)).is_ok());
+    succeeded.then_some(())?;
+    println!("fixed");
     // SAFETY: the first engine is not used again.
     let arena = unsafe { (&raw mut ARENA).as_mut() }?;
     let mut engine = Engine::with_kernel(bundle, &plan, arena, Options::default(), Marked).ok()?;
@@ -194,5 +203,37 @@ fn run() -> Option<()> {
         }
     });
     println!("quantisation");
+
+    // What the fixed-point arithmetic makes of this model and of the example firmware's request.
+    // SAFETY: no engine is used again.
+    let arena = unsafe { (&raw mut ARENA).as_mut() }?;
+    print_ranking(&MODEL.0, PLAN, &history, &candidates, arena)?;
+    // SAFETY: that engine is gone.
+    let arena = unsafe { (&raw mut ARENA).as_mut() }?;
+    print_ranking(&request::MODEL.0, request::PLAN, &request::HISTORY, &request::CANDIDATES, arena)
+}
+
+/// Prints the best ten in fixed point, with the bits of their logits.
+fn print_ranking(
+    model: &[u8],
+    plan: &[u8],
+    history: &[u32],
+    candidates: &[u32],
+    arena: &mut [u8],
+) -> Option<()> {
+    let options = Options { arithmetic: Arithmetic::Fixed, ..Options::default() };
+    let plan = Plan::parse(plan).ok()?;
+    let mut engine = Engine::new(Bundle::parse_trusted(model).ok()?, &plan, arena, options).ok()?;
+    let best = engine.top_items::<10>(history, candidates).ok()?;
+    for Ranked { item, logit } in best {
+        println!("rank {item} {:08x}", logit.to_bits());
+    }
     Some(())
+}
+
+/// The example firmware's request.
+mod request {
+    use super::Aligned;
+
+    include!(concat!(env!("OUT_DIR"), "/request.rs"));
 }

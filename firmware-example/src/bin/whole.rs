@@ -6,7 +6,7 @@
 use core::hint::black_box;
 
 use chord_firmware::{ARENA, CANDIDATES, Error, HISTORY, MODEL, PLAN, PROFILE_ARENA, SESSION_ARENA, options};
-use chord_plan::{Bundle, Plan};
+use chord_plan::{Bundle, ItemRows, Plan};
 use chord_runtime::{Embeddings, Engine, Profile, Ranked, Session};
 
 chord_firmware::application!(all);
@@ -19,12 +19,19 @@ fn all() -> Result<(), Error> {
         let mut profile = Profile::new(bundle, PROFILE_ARENA.try_take().ok_or(Error::ArenaTaken)?)?;
         HISTORY.iter().try_for_each(|&item| profile.append(black_box(item)))?;
         black_box(profile.message(&mut message)?);
+        // The plan is none, but who knows.
+        if let Ok(rows) = ItemRows::parse(black_box(PLAN))
+            && rows.check_against(&bundle).is_ok()
+        {
+            _ = black_box(profile.append_items(rows.into()));
+        }
         profile.clear();
     }
 
     let arena = ARENA.try_take().ok_or(Error::ArenaTaken)?;
     let mut engine = Engine::new(bundle, &plan, arena, black_box(options()))?;
-    let sent = Embeddings { codes: black_box(bundle.item_codes(0)), ranges: &[bundle.item_range(0)] };
+    let ranges = [bundle.item_range(0)];
+    let sent = Embeddings { codes: black_box(bundle.item_codes(0)), ranges: ranges[..].into() };
     let mut ranked = [Ranked::default(); CANDIDATES.len()];
     let mut logits = [0.0; CANDIDATES.len()];
     black_box(engine.rank_items(sent, sent, &mut ranked)?);

@@ -2,7 +2,7 @@
 
 use super::reader::row_of;
 
-/// A row of f32 in a bundle, read in place.
+/// A row of f32 in a bundle or a message, read in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floats<'a>(&'a [[u8; 4]]);
 
@@ -10,6 +10,11 @@ impl<'a> Floats<'a> {
     /// The numbers in `bytes`; a remainder of less than four bytes is left out.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes.as_chunks().0)
+    }
+
+    /// The last `len` numbers, all if there are fewer.
+    pub fn last(&self, len: usize) -> Self {
+        Self(self.0.get(self.0.len().saturating_sub(len)..).unwrap_or_default())
     }
 
     /// How many numbers there are.
@@ -43,6 +48,13 @@ impl<'a> Floats<'a> {
     /// Row `row` of a matrix with `columns` columns; empty if there is none.
     pub(crate) fn row(&self, row: usize, columns: usize) -> Self {
         Self(row_of(self.0, row, columns))
+    }
+}
+
+#[cfg(target_endian = "little")]
+impl<'a> From<&'a [f32]> for Floats<'a> {
+    fn from(numbers: &'a [f32]) -> Self {
+        Self::new(bytemuck::cast_slice(numbers))
     }
 }
 

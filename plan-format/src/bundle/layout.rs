@@ -204,6 +204,7 @@ pub(super) mod tests {
         let models = [
             (sasrec(1, 1, 1), PerChannel),
             (sasrec(7, 3, 2), PerWidth),
+            (sasrec(0, 3, 2), PerChannel),
             (sasrec(100, 16, 16), PerChannel),
             (caser(1, 1), PerChannel),
             (caser(4, 5), PerWidth),
@@ -244,7 +245,7 @@ pub(super) mod tests {
             Layout::of(&Manifest { architecture: Architecture::Caser(shape), ..caser(1, 1) }).unwrap_err()
         };
         let field = |field, value, max| ManifestError::Field { field, value, max };
-        assert_eq!(error(|shape| shape.items = 0), field("items", 0, 1 << 24));
+        assert_eq!(error(|shape| shape.items = (1 << 24) + 1), field("items", (1 << 24) + 1, 1 << 24));
         assert_eq!(error(|shape| shape.window = 101), field("window", 101, 100));
         assert_eq!(error(|shape| shape.dim = 4097), field("dim", 4097, 4096));
         assert_eq!(error(|shape| shape.horizontal = 0), field("horizontal", 0, 4096));

@@ -37,6 +37,11 @@ impl<'b> BundleWriter<'b> {
         Ok(Self { bytes: out, manifest: *manifest, layout, written: [0; _] })
     }
 
+    /// The model's description.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// Writes a section of signed master codes, row-major.
     pub fn codes(&mut self, section: Section, codes: &[i8]) -> Result<(), WriteError> {
         let place = self.claim(section, true, codes.len())?;

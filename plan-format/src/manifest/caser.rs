@@ -13,7 +13,7 @@ const FEATURES_MAX: u32 = 32768;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CaserShape {
-    /// Item rows, 1 ..= 2^24.
+    /// Item rows, at most 2^24; 0 in a bundle without item table.
     pub items: u32,
     /// Items of a history that the device looks at (L), 1 ..= 100.
     pub window: u16,
@@ -48,7 +48,7 @@ impl CaserShape {
 
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
         check_sizes(&[
-            ("items", self.items, 1 << 24),
+            ("items", self.items.max(1), 1 << 24),
             ("window", self.window.into(), 100),
             ("dim", self.dim.into(), 4096),
             ("horizontal", self.horizontal.into(), 4096),

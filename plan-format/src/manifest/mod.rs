@@ -58,7 +58,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Item rows.
+    /// Item rows; 0 if they come with each request.
     pub fn items(&self) -> u32 {
         match self {
             Self::SasRec(shape) => shape.items,
@@ -138,9 +138,18 @@ fn check_norm_epsilon(epsilon: f32) -> Result<(), ManifestError> {
 }
 
 impl Manifest {
-    /// Item rows.
+    /// Item rows; 0 if the bundle has no item table and they come with each request.
     pub fn items(&self) -> u32 {
         self.architecture.items()
+    }
+
+    /// The same model in a bundle without item table.
+    pub fn without_items(mut self) -> Self {
+        match &mut self.architecture {
+            Architecture::SasRec(shape) => shape.items = 0,
+            Architecture::Caser(shape) => shape.items = 0,
+        }
+        self
     }
 
     /// Size of an item's embedding.

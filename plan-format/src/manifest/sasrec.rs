@@ -11,7 +11,7 @@ use crate::wire::Reader;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SasRecShape {
-    /// Item rows, 1 ..= 2^24.
+    /// Item rows, at most 2^24; 0 in a bundle without item table.
     pub items: u32,
     /// Items of a history that the device looks at (L), 1 ..= 4096.
     pub positions: u16,
@@ -54,7 +54,7 @@ impl SasRecShape {
 
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
         check_sizes(&[
-            ("items", self.items, 1 << 24),
+            ("items", self.items.max(1), 1 << 24),
             ("positions", self.positions.into(), 4096),
             ("dim", self.dim.into(), 4096),
             ("inner", self.inner.into(), 16384),

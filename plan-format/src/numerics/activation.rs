@@ -23,6 +23,7 @@ pub fn quantise_token(x: &[f32], out: &mut [i8]) -> f32 {
 
 /// The scale of a token.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TokenScale {
     /// `s`.
     pub scale: f32,

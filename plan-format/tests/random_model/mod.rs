@@ -3,12 +3,12 @@
 //! The tests of the other crates include this file by its path.
 #![allow(dead_code, unreachable_pub)] // Each test uses its part, at its own visibility.
 
-use chord_plan::bundle::{LayerPart, Norm, NormPart, Section};
+use chord_plan::bundle::{LayerPart, ModelId, Norm, NormPart, Section};
 use chord_plan::manifest::{
     Activation, Architecture, CaserShape, LayerName, PositionsFrom, ProfileShape, SasRecShape,
 };
 use chord_plan::plan::{self, PlanHeader};
-use chord_plan::{Bundle, BundleWriter, Granularity, Manifest, Palette};
+use chord_plan::{Bundle, BundleWriter, Granularity, Manifest, Palette, rows};
 
 /// SplitMix64.
 pub struct Random(pub u64);
@@ -111,28 +111,66 @@ fn per_channel(architecture: Architecture, palette: [u8; 4]) -> Manifest {
     }
 }
 
+/// What a section holds.
+enum Content {
+    Codes(Vec<i8>),
+    Floats(Vec<f32>),
+}
+
 /// A bundle with random weights.
 pub fn bundle(manifest: &Manifest, random: &mut Random) -> Vec<u8> {
-    let mut bytes = vec![0; manifest.bundle_len().expect("the manifest is valid")];
-    let layout = section_lengths(manifest);
-    let mut writer = BundleWriter::new(manifest, &mut bytes).expect("the buffer fits");
-    for (section, len) in layout {
+    write(manifest, &contents(manifest, random))
+}
+
+/// A bundle with random weights, and the same without item table.
+pub fn with_and_without_items(manifest: &Manifest, random: &mut Random) -> [Vec<u8>; 2] {
+    let mut contents = contents(manifest, random);
+    let with = write(manifest, &contents);
+    contents[0].1 = Content::Codes(vec![]);
+    contents[1].1 = Content::Floats(vec![]);
+    [with, write(&manifest.without_items(), &contents)]
+}
+
+fn contents(manifest: &Manifest, random: &mut Random) -> Vec<(Section, Content)> {
+    let content = |(section, len)| {
         let mut numbers = |centre: f32, spread: f32| -> Vec<f32> {
             (0..len).map(|_| centre + spread * random.signed()).collect()
         };
         let numbers = match section {
             Section::ItemCodes | Section::Layer(_, LayerPart::Codes) => {
-                let codes: Vec<i8> = (0..len).map(|_| random.bits() as i8).collect();
-                writer.codes(section, &codes).expect("the section fits");
-                continue;
+                return (section, Content::Codes((0..len).map(|_| random.bits() as i8).collect()));
             }
             Section::ItemRanges | Section::Layer(_, LayerPart::Ranges) => numbers(0.5, 0.4),
             Section::Norm(_, NormPart::Gamma) => numbers(1.0, 0.5),
             Section::Positions | Section::Norm(..) | Section::Layer(..) => numbers(0.0, 0.2),
         };
-        writer.floats(section, &numbers).expect("the section fits");
+        (section, Content::Floats(numbers))
+    };
+    section_lengths(manifest).into_iter().map(content).collect()
+}
+
+fn write(manifest: &Manifest, contents: &[(Section, Content)]) -> Vec<u8> {
+    let mut bytes = vec![0; manifest.bundle_len().expect("the manifest is valid")];
+    let mut writer = BundleWriter::new(manifest, &mut bytes).expect("the buffer fits");
+    for (section, content) in contents {
+        let written = match content {
+            Content::Codes(codes) => writer.codes(*section, codes),
+            Content::Floats(numbers) => writer.floats(*section, numbers),
+        };
+        written.expect("the section fits");
     }
     writer.finish().expect("all sections are written");
+    bytes
+}
+
+/// Rows of a bundle's item table as a message for a model.
+pub fn rows(bundle: &Bundle<'_>, items: &[u32], model: ModelId) -> Vec<u8> {
+    let codes: Vec<i8> = items.iter().flat_map(|&item| bundle.item_codes(item as usize).to_vec()).collect();
+    let ranges: Vec<f32> = items.iter().map(|&item| bundle.item_range(item as usize)).collect();
+    let dim = bundle.manifest().dim();
+    let mut bytes = vec![0; rows::longest(items.len(), dim)];
+    let len = rows::encode(model, dim as u16, &codes, &ranges, &mut bytes).expect("the rows fit");
+    bytes.truncate(len);
     bytes
 }
 

@@ -18,6 +18,13 @@ pub struct ChordEngine {
     engine: Engine<'static>,
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for ChordEngine {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "ChordEngine {{ engine: {} }}", self.engine);
+    }
+}
+
 /// An address that only an engine at this address holds.
 fn seal(engine: *const ChordEngine) -> usize {
     engine.addr() ^ 0xC40D_5EA1

@@ -10,17 +10,18 @@ mod status;
 
 use core::ffi::c_char;
 
-use chord_plan::{Bundle, Plan};
+use chord_plan::{Bundle, ItemRows, Plan};
 
 pub use self::engine::ChordEngine;
 use self::engine::InUse;
 use self::memory::{Region, apart, input, output};
 pub use self::status::{ChordStatus, chord_status_name};
-use crate::{Engine, Holding, Options, Ranked, Requirements};
+use crate::{Embeddings, Engine, Holding, Options, Ranked, Requirements};
 
 /// What a caller may trade memory for; all zeros is the default.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChordOptions {
     /// Longest history to look at, in items; 0 for the model's window.
     pub max_history: usize,
@@ -36,6 +37,7 @@ pub struct ChordOptions {
 /// Memory for one engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChordRequirements {
     /// Length in bytes of what `chord_init` takes as memory, at any alignment.
     pub memory_bytes: usize,
@@ -261,6 +263,52 @@ pub unsafe extern "C" fn chord_top(
         // SAFETY: the caller's contract; what is written lies apart from what is read.
         let (history, best) = unsafe { (input(history, history_len)?, output(best, best_len)?) };
         let found = engine.top(history, best)?.len();
+        // SAFETY: as above.
+        unsafe { count.write(found) };
+        Ok(())
+    })
+}
+
+/// As `chord_rank`, for a history and candidates that came as messages with item rows (docs/format.md), which a bundle
+/// without item table asks for. An item is called by its place among the candidates, from 0.
+///
+/// `ranked` has room for `ranked_len`, at least as many as there are candidates. `count` gets how many there are, 0 on
+/// an error. The messages may lie at any alignment; they are free after the call.
+///
+/// # Safety
+/// As `chord_apply`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chord_rank_rows(
+    engine: *mut ChordEngine,
+    history: *const u8,
+    history_len: usize,
+    candidates: *const u8,
+    candidates_len: usize,
+    ranked: *mut Ranked,
+    ranked_len: usize,
+    count: *mut usize,
+) -> ChordStatus {
+    status(|| {
+        // SAFETY: the caller's contract.
+        let mut engine = unsafe { InUse::take(engine)? };
+        let counted = Region::of(count, 1)?;
+        let [memory, from] = [Ok(engine.memory()), Region::of(history, history_len)];
+        let read = [memory, from, Region::of(candidates, candidates_len), Ok(counted)];
+        apart(counted, &read[..3])?;
+        // SAFETY: checked; the caller's contract.
+        unsafe { count.write(0) };
+        apart(Region::of(ranked, ranked_len)?, &read)?;
+        // SAFETY: the caller's contract; what is written lies apart from what is read.
+        let (history, candidates, ranked) = unsafe {
+            (input(history, history_len)?, input(candidates, candidates_len)?, output(ranked, ranked_len)?)
+        };
+        let rows = |message| -> Result<Embeddings<'_>, ChordStatus> {
+            let rows = ItemRows::parse(message)?;
+            rows.check_against(engine.bundle())?;
+            Ok(rows.into())
+        };
+        let (history, candidates) = (rows(history)?, rows(candidates)?);
+        let found = engine.rank_items(history, candidates, ranked)?.len();
         // SAFETY: as above.
         unsafe { count.write(found) };
         Ok(())

@@ -4,12 +4,14 @@ use core::ffi::{CStr, c_char};
 
 use chord_plan::bundle::BundleError;
 use chord_plan::plan::PlanError;
+use chord_plan::rows::RowsError;
 
 use crate::error::{Error, List};
 
 /// How a call ended. Values and names stay as they are from version to version; new ones may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChordStatus {
     /// All is well.
     Ok = 0,
@@ -71,6 +73,18 @@ pub enum ChordStatus {
     EmbeddingCodes = 53,
     /// The range of an embedding that came with a request is no number that a bundle may hold.
     EmbeddingRange = 54,
+    /// Item rows of the table, and the bundle has no item table: history and candidates come with each request.
+    NoItemTable = 55,
+    /// Rows for a profile encoder whose bundle has an item table.
+    ItemTable = 56,
+    /// The bytes are no message with item rows, or its parts contradict each other.
+    RowsMalformed = 57,
+    /// The item rows are of a format version that this library does not read.
+    RowsVersion = 58,
+    /// The item rows are damaged: their checksum does not match.
+    RowsChecksum = 59,
+    /// The item rows are of another model.
+    RowsModel = 60,
     /// The model has no profile encoder.
     NoProfile = 64,
     /// A feature or a state of the profile encoder is too large: the interaction was not taken in.
@@ -81,7 +95,7 @@ pub enum ChordStatus {
 
 impl ChordStatus {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::Ok,
         Self::NullPointer,
         Self::Misaligned,
@@ -112,6 +126,12 @@ impl ChordStatus {
         Self::NotFinite,
         Self::EmbeddingCodes,
         Self::EmbeddingRange,
+        Self::NoItemTable,
+        Self::ItemTable,
+        Self::RowsMalformed,
+        Self::RowsVersion,
+        Self::RowsChecksum,
+        Self::RowsModel,
         Self::NoProfile,
         Self::ProfileOverflow,
         Self::EmbeddingNotFinite,
@@ -150,6 +170,12 @@ impl ChordStatus {
             Self::NotFinite => c"CHORD_STATUS_NOT_FINITE",
             Self::EmbeddingCodes => c"CHORD_STATUS_EMBEDDING_CODES",
             Self::EmbeddingRange => c"CHORD_STATUS_EMBEDDING_RANGE",
+            Self::NoItemTable => c"CHORD_STATUS_NO_ITEM_TABLE",
+            Self::ItemTable => c"CHORD_STATUS_ITEM_TABLE",
+            Self::RowsMalformed => c"CHORD_STATUS_ROWS_MALFORMED",
+            Self::RowsVersion => c"CHORD_STATUS_ROWS_VERSION",
+            Self::RowsChecksum => c"CHORD_STATUS_ROWS_CHECKSUM",
+            Self::RowsModel => c"CHORD_STATUS_ROWS_MODEL",
             Self::NoProfile => c"CHORD_STATUS_NO_PROFILE",
             Self::ProfileOverflow => c"CHORD_STATUS_PROFILE_OVERFLOW",
             Self::EmbeddingNotFinite => c"CHORD_STATUS_EMBEDDING_NOT_FINITE",
@@ -188,11 +214,25 @@ impl From<PlanError> for ChordStatus {
     }
 }
 
+impl From<RowsError> for ChordStatus {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::Version(_) => Self::RowsVersion,
+            RowsError::Checksum => Self::RowsChecksum,
+            RowsError::Model { .. } => Self::RowsModel,
+            _ => Self::RowsMalformed,
+        }
+    }
+}
+
 impl From<Error> for ChordStatus {
     fn from(error: Error) -> Self {
         match error {
             Error::ArenaTooSmall { .. } => Self::MemoryTooSmall,
             Error::NetworkLeftOut => Self::NetworkLeftOut,
+            // C does not choose the arithmetic.
+            #[cfg(feature = "fixed-point")]
+            Error::NotInFixedPoint(_) => Self::UnknownOption,
             Error::Plan(error) => error.into(),
             Error::StalePlan { .. } => Self::PlanStale,
             Error::OverBudget { .. } => Self::PlanOverBudget,
@@ -200,6 +240,8 @@ impl From<Error> for ChordStatus {
             Error::Empty(List::Candidates) => Self::CandidatesEmpty,
             Error::UnknownItem { list: List::History, .. } => Self::HistoryUnknownItem,
             Error::UnknownItem { list: List::Candidates, .. } => Self::CandidatesUnknownItem,
+            Error::NoItemTable { .. } => Self::NoItemTable,
+            Error::ItemTable => Self::ItemTable,
             Error::OutputTooSmall { .. } => Self::OutputTooSmall,
             Error::NotFinite { .. } => Self::NotFinite,
             Error::EmbeddingCodes { .. } => Self::EmbeddingCodes,

@@ -11,7 +11,7 @@ use chord_plan::bundle::LayerView;
 use chord_plan::manifest::Layer;
 use chord_plan::numerics::channel_output;
 
-use super::{Linear, Tokens, groups, numbers, step_and_bias, word};
+use super::{Linear, Tokens, Tokenwise, groups, numbers, step_and_bias, word};
 use crate::Widths;
 use crate::span::copy;
 
@@ -25,7 +25,7 @@ pub(super) const STEP: usize = 16;
 pub(super) const HEADER: usize = 4;
 
 /// A family of vector processors.
-pub(super) trait Tiles {
+pub(super) trait Tiles: Tokenwise {
     /// Whether [`weave`](Self::weave) changes anything, and rows lie in twos.
     fn woven(&self) -> bool {
         false

@@ -5,6 +5,8 @@ mod blocks;
 #[cfg(chord_dsp)]
 #[allow(unsafe_code)]
 mod dsp;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+mod elementary;
 #[cfg(chord_mve)]
 #[allow(unsafe_code)]
 mod mve;
@@ -12,6 +14,8 @@ mod mve;
 #[allow(unsafe_code)]
 mod neon;
 mod packed;
+#[cfg(feature = "fixed-point")]
+pub(crate) mod pairs;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
@@ -53,6 +57,7 @@ pub type Native = Scalar;
 
 /// Quantised tokens that enter a layer.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tokens<'a> {
     /// Codes, rows x inputs (`docs/numerics.md`, section 2).
     pub codes: &'a [i8],
@@ -60,8 +65,8 @@ pub struct Tokens<'a> {
     pub scales: &'a [f32],
 }
 
-/// Quantised linear algebra (`docs/numerics.md`, section 3), and the floating-point loops between the layers.
-pub trait Linear {
+/// Quantised linear algebra (`docs/numerics.md`, section 3).
+pub trait Linear: Tokenwise {
     /// Outputs of a layer for all rows of `tokens` to `out`, rows x outputs.
     ///
     /// A layer's weights are read from the bundle in place, at the width that `widths` gives each channel. There may
@@ -103,7 +108,10 @@ pub trait Linear {
     fn filter_row(&self, token: &[i8], codes: &[i8], bits: u8) -> i32 {
         scalar::filter_row(token, codes, bits)
     }
+}
 
+/// The floating-point loops over one token between the layers.
+pub trait Tokenwise {
     /// As [`numerics::quantise_token`].
     fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
         numerics::quantise_token(x, out)

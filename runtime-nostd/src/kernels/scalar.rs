@@ -3,12 +3,15 @@
 use chord_plan::bundle::LayerView;
 use chord_plan::numerics::{channel_output, step};
 
-use super::{Linear, Tokens};
+use super::{Linear, Tokens, Tokenwise};
 use crate::Widths;
 
 /// The portable kernel.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scalar;
+
+impl Tokenwise for Scalar {}
 
 impl Linear for Scalar {
     fn layer(

@@ -5,6 +5,7 @@ use crate::atomic_file;
 use crate::data::Dataset;
 use crate::device::{self, DeviceName};
 use crate::freeze::freeze_with_profile;
+use crate::frozen::FrozenModel;
 use crate::interop::{self, Format};
 use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
@@ -21,6 +22,9 @@ pub(super) struct Export {
     /// The bundle to write; items.tsv goes beside it
     #[arg(long, required_unless_present = "weights")]
     out: Option<PathBuf>,
+    /// Leave the item table out of the bundle: history and candidates come with each request (chord rows)
+    #[arg(long, requires = "out")]
+    without_items: bool,
     /// The safetensors file to write, with full-precision weights; items.tsv goes beside it
     #[arg(long, requires = "to")]
     weights: Option<PathBuf>,
@@ -37,7 +41,7 @@ impl Export {
         if let (Some(path), Some(format)) = (&self.weights, self.to) {
             weights(&run, &data, path, format)?;
         }
-        self.out.map_or(Ok(()), |out| export(&run, &data, &out))
+        self.out.map_or(Ok(()), |out| export(&run, &data, &out, self.without_items))
     }
 }
 
@@ -59,12 +63,24 @@ fn write_items(data: &Dataset, out: &Path) -> anyhow::Result<PathBuf> {
     Ok(names)
 }
 
-/// Writes the bundle of a run's personal stage and its item names.
-pub(super) fn export(run: &Run, data: &Dataset, out: &Path) -> anyhow::Result<()> {
+/// A run's personal stage, frozen, and its bundle, with its item table or without.
+pub(super) fn bundle(
+    run: &Run,
+    data: &Dataset,
+    without_items: bool,
+) -> anyhow::Result<(FrozenModel, Vec<u8>)> {
     let device = device::open(DeviceName::Cpu)?;
     let items = data.items.len() as u32;
     let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
-    let bundle = freeze_with_profile(&model, &run.config)?.to_bundle()?;
+    let frozen = freeze_with_profile(&model, &run.config)?;
+    let bytes = if without_items { frozen.clone().without_items().to_bundle() } else { frozen.to_bundle() };
+    Ok((frozen, bytes?))
+}
+
+/// Writes the bundle of a run's personal stage and its item names.
+pub(super) fn export(run: &Run, data: &Dataset, out: &Path, without_items: bool) -> anyhow::Result<()> {
+    let items = data.items.len();
+    let (_, bundle) = bundle(run, data, without_items)?;
     let names = write_items(data, out)?;
     atomic_file::write(out, &bundle).with_context(|| out.display().to_string())?;
     println!("{}: {} bytes; {}: {items} items", out.display(), bundle.len(), names.display());

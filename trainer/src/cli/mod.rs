@@ -14,6 +14,7 @@ mod plan;
 mod quickstart;
 mod reproduce;
 mod rerank;
+mod rows;
 mod sweep;
 mod table;
 mod train;
@@ -52,6 +53,8 @@ enum Command {
     Embed(embed::Embed),
     /// Make one user's plan
     Plan(plan::MakePlan),
+    /// Write item rows that go with a request to a device whose bundle has no item table
+    Rows(rows::MakeRows),
     /// Rank candidates with the device runtime on this machine
     Rerank(rerank::Rerank),
     /// Describe a bundle or a plan
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Export(command) => command.run(),
         Command::Embed(command) => command.run(),
         Command::Plan(command) => command.run(),
+        Command::Rows(command) => command.run(),
         Command::Rerank(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Data(command) => command.run(),

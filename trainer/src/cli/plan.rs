@@ -35,6 +35,9 @@ pub(super) struct MakePlan {
     /// Number of the plan: a device refuses one lower than the last it applied
     #[arg(long, default_value_t = 0)]
     sequence: u32,
+    /// For a device whose bundle has no item table (chord export --without-items)
+    #[arg(long)]
+    without_items: bool,
     /// The plan to write
     #[arg(long)]
     out: PathBuf,
@@ -52,7 +55,7 @@ impl MakePlan {
                     .with_context(|| format!("--user: {user:?} is not in {}", data.name))?;
                 Who::History(data.sequences.user(row).to_vec())
             }
-            (None, Some(ids), _) => Who::History(history_rows(&data, ids)?),
+            (None, Some(ids), _) => Who::History(item_rows(&data, ids, "--history")?),
             (None, None, Some(path)) => {
                 let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
                 Who::Embedding { bytes, path: path.clone() }
@@ -60,17 +63,18 @@ impl MakePlan {
             (None, None, None) => unreachable!("clap asks for one of them"),
         };
         let budget = self.budget.unwrap_or(run.config.budget.default);
-        let (bytes, bits) = plan(&run, &data, &who, budget, self.sequence)?;
+        let (bytes, bits) = plan(&run, &data, &who, budget, self.sequence, self.without_items)?;
         atomic_file::write(&self.out, &bytes).with_context(|| self.out.display().to_string())?;
         println!("{}: {} bytes, {bits:.3} bits on average", self.out.display(), bytes.len());
         Ok(())
     }
 }
 
-fn history_rows(data: &Dataset, ids: &[String]) -> anyhow::Result<Vec<u32>> {
-    ensure!(ids.iter().any(|id| !id.is_empty()), "--history is empty");
+/// Rows of the items that an option names by raw ids.
+pub(super) fn item_rows(data: &Dataset, ids: &[String], option: &str) -> anyhow::Result<Vec<u32>> {
+    ensure!(ids.iter().any(|id| !id.is_empty()), "{option} is empty");
     let row = |id: &String| {
-        data.item_row(id).with_context(|| format!("--history: item {id:?} is not in {}", data.name))
+        data.item_row(id).with_context(|| format!("{option}: item {id:?} is not in {}", data.name))
     };
     ids.iter().map(row).collect()
 }
@@ -90,12 +94,14 @@ pub(super) fn plan(
     who: &Who,
     budget: f32,
     sequence: u32,
+    without_items: bool,
 ) -> anyhow::Result<(Vec<u8>, f64)> {
     let config = &run.config;
     let device = device::open(DeviceName::Cpu)?;
     let model = pipeline::load(config, data.items.len() as u32, &device, &run.folder, Precision::Personal)?;
     let engine = TrainerEngine::new(&model, config, Precision::Personal, budget);
-    let bundle = freeze_with_profile(&model, config)?.to_bundle()?;
+    let frozen = freeze_with_profile(&model, config)?;
+    let bundle = if without_items { frozen.without_items() } else { frozen }.to_bundle()?;
     let bundle = Bundle::parse(&bundle)?;
     let mut plans = match who {
         Who::History(history) => engine.plans(&[history])?,

@@ -69,8 +69,8 @@ impl Quickstart {
         let unseen: Vec<u32> = (0..data.items.len() as u32).filter(|item| !history.contains(item)).collect();
         let rows = |rows: &[u32]| rows.iter().map(|row| format!("{row}\n")).collect::<String>();
         let model = run.folder.join("device/model.chord");
-        export(&run, &data, &model)?;
-        let (plan, bits) = plan::plan(&run, &data, &plan::Who::History(history.to_vec()), budget, 0)?;
+        export(&run, &data, &model, false)?;
+        let (plan, bits) = plan::plan(&run, &data, &plan::Who::History(history.to_vec()), budget, 0, false)?;
         save("device/user.plan", &plan)?;
         save("device/history.txt", rows(history).as_bytes())?;
         save("device/candidates.txt", rows(&unseen).as_bytes())?;
@@ -82,7 +82,7 @@ impl Quickstart {
             println!("     {:>6}  {}", items.id(item), items.title(item));
         }
         let bundle = std::fs::read(&model).with_context(|| model.display().to_string())?;
-        let ranked = rank(Bundle::parse(&bundle)?, &Plan::parse(&plan)?, history, &unseen)?;
+        let ranked = rank(Bundle::parse(&bundle)?, &Plan::parse(&plan)?, history, &unseen[..])?;
         println!(
             "\nTheir device ranks {} unseen items; the first ten:\n{}",
             unseen.len(),

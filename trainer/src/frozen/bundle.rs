@@ -125,7 +125,7 @@ pub(super) fn codes(section: Section, weights: &[f32], ranges: &[f32]) -> Result
     if let Some(index) = weights.iter().position(|w| !w.is_finite()) {
         return Err(FrozenError::Weight { section, index, weight: weights[index] });
     }
-    let inputs = weights.len().div_ceil(ranges.len());
+    let inputs = weights.len().div_ceil(ranges.len().max(1));
     let row = |(row, &range): (&[f32], &f32)| row.iter().map(|&w| master_code(w, range)).collect::<Vec<_>>();
     Ok(weights.chunks(inputs.max(1)).zip(ranges).flat_map(row).collect())
 }

@@ -6,6 +6,7 @@ pub(crate) mod examples;
 mod item_table;
 mod plan;
 mod profile;
+mod rows;
 
 pub use bundle::FrozenError;
 pub use item_table::{quantised_item_table, range_of_row};
@@ -20,7 +21,7 @@ use chord_plan::{Granularity, Manifest, Palette};
 pub struct FrozenModel {
     /// Bits of plan codes.
     pub palette: Palette,
-    /// Item embeddings before quantisation, [items, dim].
+    /// Item embeddings before quantisation, [items, dim]; none in a model without item table.
     pub item_weights: Vec<f32>,
     /// Range of each item row, [items].
     pub item_ranges: Vec<f32>,

@@ -15,7 +15,11 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
     line(format!("model             {}", bundle.model()));
     let (architecture, shape) = network(manifest);
     line(format!("architecture      {architecture}"));
-    line(format!("shape             {} items, {shape}", manifest.items()));
+    let items = match manifest.items() {
+        0 => "no item table".to_owned(),
+        items => format!("{items} items"),
+    };
+    line(format!("shape             {items}, {shape}"));
     let widths = manifest.palette.widths();
     let list = |numbers: Vec<String>| numbers.join(", ");
     let codes = list((0..widths.len()).map(|code| code.to_string()).collect());
@@ -70,7 +74,9 @@ pub(super) fn describe(bundle: &Bundle<'_>, bytes: &[u8]) -> String {
         "ranges", "out x in", "bits", "min", "mean", "max"
     ));
     let item_ranges: Vec<f32> = (0..items).map(|row| bundle.item_range(row)).collect();
-    line(ranges("items", [items, dim], "8", &item_ranges));
+    if items > 0 {
+        line(ranges("items", [items, dim], "8", &item_ranges));
+    }
     for index in 0..layers {
         let view = bundle.layer(index);
         let layer = view.layer();

@@ -102,6 +102,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_without_items() {
+        let text = describe(&small().without_items().to_bundle().unwrap(), None).unwrap();
+        assert!(text.contains("no item table, 5 positions") && !text.contains("\nitems "), "{text}");
+        assert!(text.contains(&format!("{:<20}{:>10}", "item codes", 0)) && !text.contains("NaN"), "{text}");
+    }
+
+    #[test]
     fn a_bundle_with_ranges_per_width() {
         let mut model = small_per_width();
         // Channels of the expanding layer at 2, 4 and 8 bits.

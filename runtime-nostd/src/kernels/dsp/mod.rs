@@ -24,7 +24,7 @@ use self::widen::{
 };
 use super::packed;
 use super::{
-    Linear, ROW_PAIR_HEADER, Tokens, groups, numbers, pairs, parts_after_first, row_pair_words,
+    Linear, ROW_PAIR_HEADER, Tokens, Tokenwise, groups, numbers, pairs, parts_after_first, row_pair_words,
     scratch_words, step_and_bias,
 };
 use crate::Widths;
@@ -32,6 +32,7 @@ use crate::span::{copy, span_mut};
 
 /// The kernel for cores with Arm's DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Dsp;
 
 impl Linear for Dsp {
@@ -127,6 +128,17 @@ impl Linear for Dsp {
         }
     }
 
+    fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
+        dot::dot(token, codes)
+    }
+}
+
+/// Kernels of cores with these instructions: the FPU's loops are the same.
+pub(super) trait Armv7EM {}
+
+impl Armv7EM for Dsp {}
+
+impl<K: Armv7EM> Tokenwise for K {
     fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
         token::quantise(x, out)
     }
@@ -150,10 +162,6 @@ impl Linear for Dsp {
         out: &mut [f32],
     ) {
         attention::attention(query, keys, values, stride, scale, scores, out);
-    }
-
-    fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
-        dot::dot(token, codes)
     }
 }
 

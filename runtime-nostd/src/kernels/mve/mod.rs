@@ -9,15 +9,17 @@ mod lay;
 mod row;
 mod tile;
 
-use chord_plan::bundle::{Floats, LayerView};
+use chord_plan::bundle::LayerView;
 use chord_plan::manifest::Layer;
 
 use super::blocks::{Block, Operands, Tiles};
-use super::{Dsp, Linear, Tokens, scalar};
+use super::dsp::Armv7EM;
+use super::{Linear, Tokens, scalar};
 use crate::Widths;
 
 /// The kernel for cores with integer MVE.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mve;
 
 impl Linear for Mve {
@@ -59,35 +61,14 @@ impl Linear for Mve {
             _ => scalar::filter_row(token, codes, bits),
         }
     }
-
-    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
-        Dsp.quantise(x, out)
-    }
-
-    fn add(&self, x: &mut [f32], y: &[f32]) {
-        Dsp.add(x, y);
-    }
-
-    fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
-        Dsp.layer_norm(x, gamma, beta, epsilon, out);
-    }
-
-    fn attend(
-        &self,
-        query: &[f32],
-        keys: &[f32],
-        values: &[f32],
-        stride: usize,
-        scale: f32,
-        scores: &mut [f32],
-        out: &mut [f32],
-    ) {
-        Dsp.attend(query, keys, values, stride, scale, scores, out);
-    }
 }
+
+impl Armv7EM for Mve {}
 
 /// Layers as all vector kernels do them.
 struct Blocks;
+
+impl Armv7EM for Blocks {}
 
 impl Tiles for Blocks {
     fn lay_rows(&self, tokens: &[i8], inputs: usize, width: usize, rows: &mut [Block]) {

@@ -1,11 +1,12 @@
 //! Cores with `sdot`: four products to a lane and instruction.
 
-use core::arch::aarch64::{int32x4_t, vdupq_n_s32, vld1q_s8, vld1q_s8_x4};
+use core::arch::aarch64::{int32x4_t, vdupq_n_s32, vld1q_s8_x4};
 use core::arch::asm;
 use core::array::from_fn;
 
 use super::super::blocks::{Operands, STEP};
 use super::finish::Finish;
+use super::memory;
 
 /// `sum += sixteen inputs of each of four channels with those of the row`; the intrinsic is not stable yet. One statement,
 /// so that loops over rows are short enough for the compiler to unroll.
@@ -69,7 +70,7 @@ unsafe fn rows<const R: usize>(operands: &Operands<'_>, first: usize, finish: &F
             weights = weights.add(8 * STEP);
             // Two loads side by side are one instruction.
             for (sum, row) in sums.iter_mut().zip(&mut rows) {
-                let (a, b) = (vld1q_s8(*row), vld1q_s8(row.add(STEP)));
+                let (a, b) = (memory::codes(*row), memory::codes(row.add(STEP)));
                 *row = row.add(2 * STEP);
                 sdot!(*sum, w, a);
                 sdot!(*sum, v, b);
@@ -80,7 +81,7 @@ unsafe fn rows<const R: usize>(operands: &Operands<'_>, first: usize, finish: &F
             // Their places anew, so that they cost nothing where the last inputs are none.
             let last = operands.rows.as_ptr().cast::<i8>().add(first * width + width - STEP);
             for (r, sum) in sums.iter_mut().enumerate() {
-                sdot!(*sum, w, vld1q_s8(last.add(r * width)));
+                sdot!(*sum, w, memory::codes(last.add(r * width)));
             }
         }
         finish.rows(first, sums);

@@ -1,11 +1,12 @@
 //! From sums to outputs.
 
 use core::arch::aarch64::{
-    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vcvtq_f32_s32, vdupq_n_s32, vld1q_f32, vmulq_f32,
-    vmulq_n_f32, vst1q_f32, vst1q_lane_f32,
+    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vcvtq_f32_s32, vdupq_n_s32, vmulq_f32, vmulq_n_f32,
+    vst1q_lane_f32,
 };
 
 use super::super::blocks::Operands;
+use super::memory::{floats, put_floats};
 
 /// Where the outputs of a group go, and by what its sums are multiplied.
 pub(super) struct Finish {
@@ -26,7 +27,7 @@ impl Finish {
         let adjacent = operands.adjacent();
         let [offsets, steps, biases] = operands.numbers;
         // SAFETY: four numbers each; every AArch64 core has NEON.
-        let [steps, biases] = [steps, biases].map(|x| unsafe { vld1q_f32(x.as_ptr().cast()) });
+        let [steps, biases] = [steps, biases].map(|x| unsafe { floats(x.as_ptr().cast()) });
         Self {
             steps,
             biases,
@@ -65,7 +66,7 @@ impl Finish {
             if self.adjacent {
                 out = out.add(a);
                 for y in output {
-                    vst1q_f32(out, y);
+                    put_floats(out, y);
                     out = out.wrapping_add(self.outputs);
                 }
             } else {

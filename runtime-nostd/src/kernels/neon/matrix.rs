@@ -1,13 +1,14 @@
 //! Cores with `smmla`: 2 rows x 2 channels x 8 inputs to an instruction.
 
 use core::arch::aarch64::{
-    int32x4_t, vdupq_n_s32, vld1q_s8, vld1q_s32, vreinterpretq_s32_s64, vreinterpretq_s64_s32, vst1q_s32,
-    vzip1q_s32, vzip1q_s64, vzip2q_s32, vzip2q_s64,
+    int32x4_t, vdupq_n_s32, vld1q_s32, vreinterpretq_s32_s64, vreinterpretq_s64_s32, vst1q_s32, vzip1q_s32,
+    vzip1q_s64, vzip2q_s32, vzip2q_s64,
 };
 use core::arch::asm;
 
 use super::super::blocks::{Block, Operands};
 use super::finish::Finish;
+use super::memory;
 use crate::span::{copy, span};
 
 /// `sum[i][j] += 8 inputs of row i with those of channel j`; the intrinsic is not stable yet.
@@ -94,10 +95,10 @@ unsafe fn pairs<const P: usize>(operands: &Operands<'_>, first: usize, finish: &
         let mut rows: [_; P] =
             core::array::from_fn(|p| operands.rows.as_ptr().cast::<i8>().add((first + 2 * p) * width));
         for _ in 0..width / 8 {
-            let [w, v] = [vld1q_s8(weights), vld1q_s8(weights.add(16))];
+            let [w, v] = [memory::codes(weights), memory::codes(weights.add(16))];
             weights = weights.add(32);
             for ([low, high], row) in sums.iter_mut().zip(&mut rows) {
-                let a = vld1q_s8(*row);
+                let a = memory::codes(*row);
                 *row = row.add(16);
                 smmla!(*low, a, w);
                 smmla!(*high, a, v);

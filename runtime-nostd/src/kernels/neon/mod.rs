@@ -2,22 +2,32 @@
 //!
 //! On bare metal the build's target features say so; with the crate's feature `std` the running core does.
 
+mod attention;
 #[cfg(any(feature = "std", target_feature = "dotprod"))]
 mod dot_product;
+mod elementary;
 mod finish;
+mod lay;
 #[cfg(any(feature = "std", target_feature = "i8mm"))]
 mod matrix;
+mod memory;
 mod plain;
+mod token;
+
+use chord_plan::bundle::Floats;
+use chord_plan::manifest::Activation;
 
 use super::blocks::{self, Block, Operands, Tiles};
-use super::scalar;
+use super::{Tokenwise, scalar};
 
 /// The kernel for AArch64.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Neon(Extension);
 
 /// What a core has beyond plain NEON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Extension {
     None,
     #[cfg(any(feature = "std", target_feature = "dotprod"))]
@@ -96,6 +106,16 @@ impl Tiles for Neon {
         }
     }
 
+    fn lay(&self, channels: [&[i8]; 4], bits: u8, weights: &mut [Block]) {
+        // SAFETY: every AArch64 core that this is built for has NEON; so below.
+        unsafe { lay::channels(channels, bits, weights) };
+    }
+
+    fn unpack(&self, packed: &[i8], bits: u8, weights: &mut [Block]) {
+        // SAFETY: as above.
+        unsafe { lay::unpack(packed, bits, weights) };
+    }
+
     fn sum(&self, token: &[i8]) -> i32 {
         plain::sum(token)
     }
@@ -127,5 +147,39 @@ impl Tiles for Neon {
             2 => plain::dot::<2>(token, codes),
             _ => scalar::filter_row(token, codes, bits),
         }
+    }
+}
+
+impl Tokenwise for Neon {
+    fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
+        // SAFETY: every AArch64 core that this is built for has NEON; so below.
+        unsafe { token::quantise(x, out) }
+    }
+
+    fn activate(&self, activation: Activation, x: &mut [f32]) {
+        match activation {
+            Activation::Relu => x.iter_mut().for_each(|x| *x = activation.apply(*x)),
+            // SAFETY: as above.
+            Activation::Gelu => unsafe { token::activate(x) },
+        }
+    }
+
+    fn layer_norm(&self, x: &[f32], gamma: Floats<'_>, beta: Floats<'_>, epsilon: f32, out: &mut [f32]) {
+        // SAFETY: as above.
+        unsafe { token::normalise(x, gamma, beta, epsilon, out) };
+    }
+
+    fn attend(
+        &self,
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: usize,
+        scale: f32,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        // SAFETY: as above.
+        unsafe { attention::attention(query, keys, values, stride, scale, scores, out) };
     }
 }

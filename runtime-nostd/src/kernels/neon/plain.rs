@@ -1,7 +1,7 @@
 //! Cores with nothing but NEON: products of bytes as halves, added in pairs to words.
 
 use core::arch::aarch64::{
-    int8x16_t, int16x8_t, int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s16, vdupq_n_s32, vget_low_s8, vld1q_s8,
+    int8x16_t, int16x8_t, int32x4_t, vaddq_s32, vaddvq_s32, vdupq_n_s16, vdupq_n_s32, vget_low_s8,
     vld1q_s8_x4, vld4q_s32, vmlal_high_s8, vmlal_s8, vmull_s8, vpadalq_s8, vpadalq_s16, vpaddlq_s8,
     vpaddq_s32, vreinterpretq_s8_s32, vshrq_n_s8,
 };
@@ -10,6 +10,7 @@ use core::array::from_fn;
 use super::super::blocks::{Operands, STEP};
 use super::super::scalar;
 use super::finish::Finish;
+use super::memory;
 
 /// All rows of a group, two at a time.
 ///
@@ -66,7 +67,7 @@ unsafe fn rows<const R: usize, const STEPS: usize>(operands: &Operands<'_>, firs
                 weights = weights.add(STEP);
                 let w = [w.0, w.1, w.2, w.3].map(|w| vreinterpretq_s8_s32(w));
                 for (halves, row) in halves.iter_mut().zip(&mut rows) {
-                    let a = vld1q_s8(*row);
+                    let a = memory::codes(*row);
                     *row = row.add(STEP);
                     for (half, w) in halves.iter_mut().zip(w) {
                         let low = match STEPS == 1 && i == 0 {
@@ -112,7 +113,7 @@ pub(super) fn dot<const BITS: u8>(token: &[i8], codes: &[i8]) -> i32 {
     let sum = unsafe {
         let mut sums = [vdupq_n_s32(0); 2];
         for (a, w) in steps.iter().zip(weights) {
-            let (a, w) = (vld1q_s8(a.as_ptr()), cut::<BITS>(vld1q_s8(w.as_ptr())));
+            let (a, w) = (memory::codes(a.as_ptr()), cut::<BITS>(memory::codes(w.as_ptr())));
             // `2 q + 1` is too wide for a byte: the sums of `a q` and of `a` apart.
             sums[0] = vpadalq_s16(sums[0], vmlal_high_s8(vmull_s8(vget_low_s8(a), vget_low_s8(w)), a, w));
             sums[1] = vpadalq_s16(sums[1], vpaddlq_s8(a));

@@ -14,15 +14,17 @@ use chord_plan::manifest::{Activation, Layer};
 use chord_plan::numerics;
 
 use self::layer::{Operands, PANEL, PART, Weights};
-use super::{Linear, Tokens, scalar};
+use super::{Linear, Tokens, Tokenwise, scalar};
 use crate::Widths;
 
 /// The kernel for x86-64.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct X86(Extension);
 
 /// What a processor has beyond SSE2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Extension {
     None,
     Avx2,
@@ -158,7 +160,9 @@ impl Linear for X86 {
             _ => unsafe { filter_row(token, codes, bits) },
         }
     }
+}
 
+impl Tokenwise for X86 {
     fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
         match self.0 {
             Extension::None => numerics::quantise_token(x, out),

@@ -5,7 +5,7 @@
 use chord_kernel_bench::{LAYER, Random, bundle, pack_plan};
 use chord_plan::bundle::Floats;
 use chord_runtime::Widths;
-use chord_runtime::kernels::{Linear, Native, Scalar, Tokens, packed_words, scratch_words};
+use chord_runtime::kernels::{Linear, Native, Scalar, Tokens, Tokenwise, packed_words, scratch_words};
 use cortex_m_rt::entry;
 use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::hprintln;

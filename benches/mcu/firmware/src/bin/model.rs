@@ -9,7 +9,7 @@ use chord_kernel_bench::counted;
 use chord_plan::bundle::{Floats, LayerView};
 use chord_plan::manifest::Layer;
 use chord_plan::{Bundle, Plan};
-use chord_runtime::kernels::{Linear, Native, Tokens};
+use chord_runtime::kernels::{Linear, Native, Tokens, Tokenwise};
 use chord_runtime::{Engine, Holding, Options, Ranked, Requirements, Widths};
 use cortex_m_rt::entry;
 use cortex_m_semihosting::debug::{self, EXIT_SUCCESS};
@@ -73,7 +73,9 @@ impl Linear for Marked<'_> {
         (self.0)(&"filters");
         result
     }
+}
 
+impl Tokenwise for Marked<'_> {
     fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
         let mut result = 0.0;
         counted(|| result = Native::default().quantise(x, out));

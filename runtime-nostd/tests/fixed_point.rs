@@ -1,0 +1,469 @@
+//! The fixed-point arithmetic (docs/fixed-point.md): close to the floating-point one, the same however it is run, safe
+//! with any numbers.
+
+#[path = "../../plan-format/tests/random_model/mod.rs"]
+mod random_model;
+mod reference;
+
+use std::fs;
+use std::path::Path;
+
+use chord_plan::bundle::{BundleWriter, LayerPart, Norm, NormPart, Section};
+use chord_plan::manifest::{Activation, CaserShape, PositionsFrom, SasRecShape};
+use chord_plan::{Bundle, Manifest, Plan};
+use chord_runtime::{Arithmetic, Engine, Error, FloatOnly, Holding, Options, Ranked, Requirements, Session};
+use proptest::prelude::*;
+use random_model::Random;
+
+fn fixed() -> Options {
+    Options { arithmetic: Arithmetic::Fixed, ..Options::default() }
+}
+
+fn all(bundle: &Bundle<'_>) -> Vec<u32> {
+    (0..bundle.manifest().items()).collect()
+}
+
+/// Logits of all items.
+fn try_logits(bundle: Bundle<'_>, plan: &[u8], history: &[u32], options: Options) -> Result<Vec<f32>, Error> {
+    let mut arena = vec![0xa5; Requirements::of(&bundle, &options).arena_bytes];
+    let mut engine = Engine::new(bundle, &Plan::parse(plan).unwrap(), &mut arena, options)?;
+    let all = all(&bundle);
+    let mut logits = vec![0.0; all.len()];
+    Ok(engine.score(history, &all, &mut logits)?.to_vec())
+}
+
+fn logits(bundle: Bundle<'_>, plan: &[u8], history: &[u32], options: Options) -> Vec<f32> {
+    try_logits(bundle, plan, history, options).unwrap()
+}
+
+const SHAPE: SasRecShape = SasRecShape {
+    items: 300,
+    positions: 50,
+    dim: 64,
+    inner: 64,
+    blocks: 2,
+    heads: 2,
+    activation: Activation::Gelu,
+    norm_epsilon: 1e-5,
+};
+
+/// A bundle with weights of a size that trained ones have: random ones of full range make a softmax that takes one item.
+fn modest(manifest: &Manifest, random: &mut Random) -> Vec<u8> {
+    let mut bytes = vec![0; manifest.bundle_len().unwrap()];
+    let mut writer = BundleWriter::new(manifest, &mut bytes).unwrap();
+    for (section, len) in random_model::section_lengths(manifest) {
+        let mut numbers = |centre: f32, spread: f32| -> Vec<f32> {
+            (0..len).map(|_| centre + spread * random.signed()).collect()
+        };
+        let numbers = match section {
+            Section::ItemCodes | Section::Layer(_, LayerPart::Codes) => {
+                let codes: Vec<i8> = (0..len).map(|_| random.bits() as i8).collect();
+                writer.codes(section, &codes).unwrap();
+                continue;
+            }
+            Section::Layer(_, LayerPart::Ranges) => numbers(0.2, 0.05),
+            Section::Norm(_, NormPart::Gamma) => numbers(1.0, 0.3),
+            Section::ItemRanges => numbers(0.3, 0.1),
+            _ => numbers(0.0, 0.1),
+        };
+        writer.floats(section, &numbers).unwrap();
+    }
+    writer.finish().unwrap();
+    bytes
+}
+
+/// Differences of two rankings of the same items.
+#[derive(Debug, Default)]
+struct Distance {
+    /// Mean and largest difference of logits, in standard deviations of the logits.
+    mean: f64,
+    largest: f64,
+    /// Items among the best ten of both.
+    overlap: usize,
+}
+
+impl Distance {
+    fn of(a: &[f64], b: &[f64]) -> Self {
+        let n = a.len() as f64;
+        let mean = a.iter().sum::<f64>() / n;
+        let deviation = (a.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let best = |x: &[f64]| {
+            let mut order: Vec<usize> = (0..x.len()).collect();
+            order.sort_by(|&a, &b| x[b].total_cmp(&x[a]));
+            order.truncate(10);
+            order
+        };
+        let (best_a, best_b) = (best(a), best(b));
+        let differences = || a.iter().zip(b).map(|(a, b)| (a - b).abs() / deviation);
+        Self {
+            mean: differences().sum::<f64>() / n,
+            largest: differences().fold(0.0, f64::max),
+            overlap: best_a.iter().filter(|item| best_b.contains(item)).count(),
+        }
+    }
+}
+
+/// Of many models the mean difference, the largest, and the mean and least overlap.
+type Figures = (f64, f64, f64, usize);
+
+fn summary(name: &str, distances: &[Distance]) -> Figures {
+    let n = distances.len() as f64;
+    let mean = distances.iter().map(|d| d.mean).sum::<f64>() / n;
+    let largest = distances.iter().map(|d| d.largest).fold(0.0, f64::max);
+    let overlap = distances.iter().map(|d| d.overlap as f64).sum::<f64>() / n;
+    let least = distances.iter().map(|d| d.overlap).min().unwrap();
+    println!("{name}: mean {mean:.4} largest {largest:.4} overlap {overlap:.2} least {least}");
+    (mean, largest, overlap, least)
+}
+
+/// Over 60 models fixed point is as far from the exact network as floating point, within a fifth: both round activations
+/// to 8 bits, fixed point keys and values too. Beside each other they are as far as two such roundings are.
+#[test]
+fn rankings_are_close_to_those_in_floating_point() {
+    // Random weights of full range, and such that many items share the attention.
+    type Make = fn(&Manifest, &mut Random) -> Vec<u8>;
+    let makes: [(&str, Make, Figures); 2] =
+        [("full range", random_model::bundle, (0.03, 0.4, 9.5, 8)), ("modest", modest, (0.02, 0.12, 9.5, 8))];
+    for (name, make, (mean, largest, overlap, least)) in makes {
+        let (mut apart, mut of_float, mut of_fixed) = (Vec::new(), Vec::new(), Vec::new());
+        for seed in 0..30 {
+            let mut random = Random(seed);
+            let activation = [Activation::Gelu, Activation::Relu][random.below(2)];
+            let shape = match seed % 3 {
+                0 => SasRecShape { dim: 45, inner: 37, heads: 3, blocks: 1, activation, ..SHAPE },
+                _ => SasRecShape { activation, ..SHAPE },
+            };
+            let manifest = random_model::sasrec(shape, [0, 2, 4, 8]);
+            let bytes = make(&manifest, &mut random);
+            let bundle = Bundle::parse(&bytes).unwrap();
+            let plan = random_model::three_bit_plan(&bundle, &mut random);
+            let length = 1 + random.below(50);
+            let history = random_model::items(length, &bundle, &mut random);
+            let [float, fixed] = [Options::default(), fixed()].map(|options| -> Vec<f64> {
+                logits(bundle, &plan, &history, options).into_iter().map(f64::from).collect()
+            });
+            let ideal = reference::ideal::logits(&bundle, &Plan::parse(&plan).unwrap(), &history);
+            apart.push(Distance::of(&float, &fixed));
+            of_float.push(Distance::of(&ideal, &float));
+            of_fixed.push(Distance::of(&ideal, &fixed));
+        }
+        let apart = summary(&format!("{name}, fixed from float"), &apart);
+        let of_float = summary(&format!("{name}, float from exact"), &of_float);
+        let of_fixed = summary(&format!("{name}, fixed from exact"), &of_fixed);
+        assert!(apart.0 < mean && apart.1 < largest, "{name}");
+        assert!(apart.2 > overlap && apart.3 >= least, "{name}");
+        assert!(5.0 * of_fixed.0 < 6.0 * of_float.0, "{name}");
+    }
+}
+
+fn committed(folder: &str, name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join(name)).unwrap()
+}
+
+fn rows(text: &[u8]) -> Vec<u32> {
+    String::from_utf8_lossy(text).lines().map(|line| line.parse().unwrap()).collect()
+}
+
+/// The rankings of `benches/no-fpu`, which QEMU compares too: its model, and the committed request of the example
+/// firmware. `CHORD_BLESS=1` writes them anew; that is a new arithmetic.
+#[test]
+fn golden_rankings() {
+    let mut random = Random(1);
+    let manifest = random_model::sasrec(SasRecShape { items: 200, ..SHAPE }, [0, 2, 4, 8]);
+    let model = random_model::bundle(&manifest, &mut random);
+    let plan = random_model::plan(&Bundle::parse(&model).unwrap(), 1, &mut random);
+    let request = |name| committed("firmware-example/request", name);
+    let cases = [
+        (model, plan, (0..50).map(|i| 7 * i % 200).collect(), (0..100).map(|i| 2 * i).collect()),
+        (
+            request("model.chord"),
+            request("user.plan"),
+            rows(&request("history.txt")),
+            rows(&request("candidates.txt")),
+        ),
+    ];
+    let mut text = String::new();
+    for (model, plan, history, candidates) in &cases {
+        let bundle = Bundle::parse(model).unwrap();
+        let mut arena = vec![0; Requirements::of(&bundle, &fixed()).arena_bytes];
+        let mut engine = Engine::new(bundle, &Plan::parse(plan).unwrap(), &mut arena, fixed()).unwrap();
+        let best = engine.top_items::<10>(&history[..], &candidates[..]).unwrap();
+        for Ranked { item, logit } in best {
+            text += &format!("rank {item} {:08x}\n", logit.to_bits());
+        }
+        let [float, fixed] = [Options::default(), fixed()].map(|options| -> Vec<f64> {
+            logits(bundle, plan, history, options).into_iter().map(f64::from).collect()
+        });
+        let distance = Distance::of(&float, &fixed);
+        println!("{distance:?}");
+        assert!(distance.mean < 0.05 && distance.largest < 0.3 && distance.overlap >= 8, "{distance:?}");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/fixed_point.txt");
+    if std::env::var_os("CHORD_BLESS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(text, fs::read_to_string(&path).unwrap());
+}
+
+fn random_sasrec(random: &mut Random) -> Manifest {
+    let positions_from = [PositionsFrom::Right, PositionsFrom::Left][random.below(2)];
+    Manifest { positions_from, ..random_model::small_sasrec(random) }
+}
+
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Neither the rows that go together nor what a session keeps change a bit; a shorter window is a shorter history.
+    #[test]
+    fn the_way_of_running_does_not_matter(seed: u64, rows_at_once in 1usize..9, max_history in 1usize..7) {
+        let mut random = Random(seed);
+        let manifest = random_sasrec(&mut random);
+        let bytes = random_model::bundle(&manifest, &mut random);
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let plan = random_model::plan(&bundle, 1, &mut random);
+        let options = Options { rows_at_once, max_history, ..fixed() };
+        let (mut arena, mut kept) = (
+            vec![0xa5; Requirements::of(&bundle, &options).arena_bytes],
+            vec![0xa5; Session::arena_bytes(&bundle, &options)],
+        );
+        let engine = Engine::new(bundle, &Plan::parse(&plan).unwrap(), &mut arena, options).unwrap();
+        let mut session = Session::new(engine, &mut kept).unwrap();
+        let (all, mut history, mut plan) = (all(&bundle), Vec::new(), plan);
+        for sequence in 2..12 {
+            if random.below(6) == 0 {
+                plan = random_model::plan(&bundle, sequence, &mut random);
+                session.apply(&Plan::parse(&plan).unwrap()).unwrap();
+            }
+            history.extend(random_model::items(1, &bundle, &mut random));
+            session.append(*history.last().unwrap()).unwrap();
+            if random.below(3) == 0 {
+                continue;
+            }
+            let mut ours = vec![0.0; all.len()];
+            let ours = session.score(&all[..], &mut ours).unwrap();
+            let window = manifest.window().min(max_history);
+            let newest = &history[history.len().saturating_sub(window)..];
+            prop_assert_eq!(bits(ours), bits(&logits(bundle, &plan, newest, fixed())));
+        }
+    }
+
+    /// Whatever the numbers of a bundle, nothing overflows (the tests' profile checks sums and shifts) and nothing that
+    /// is not finite comes out.
+    #[test]
+    fn extreme_numbers_do_not_overflow(seed: u64, length in 1usize..8) {
+        let mut random = Random(seed);
+        let shape = SasRecShape {
+            items: 3,
+            positions: 7,
+            dim: [4, 24, 130, 300][random.below(4)],
+            inner: [1, 7, 300, 1000][random.below(4)],
+            blocks: 1 + random.below(3) as u8,
+            heads: 1 + random.below(2) as u8,
+            activation: [Activation::Gelu, Activation::Relu][random.below(2)],
+            norm_epsilon: [1e-5, f32::MIN_POSITIVE / 4.0, f32::MAX][random.below(3)],
+        };
+        let palette = [[0, 2, 4, 8], [8, 255, 255, 255], [2, 4, 8, 255]][random.below(3)];
+        let manifest = random_model::sasrec(shape, palette);
+        let mut bytes = vec![0; manifest.bundle_len().unwrap()];
+        let mut writer = BundleWriter::new(&manifest, &mut bytes).unwrap();
+        for (section, len) in random_model::section_lengths(&manifest) {
+            // One kind of number for the section, or all in turn.
+            let kind = random.below(7);
+            let mut pick = |n: usize| if kind < n { kind } else { random.below(n) };
+            if section.holds_codes() {
+                let codes: Vec<i8> = (0..len).map(|i| [-128, 127, [-128, 127][i % 2], 0][pick(4)]).collect();
+                writer.codes(section, &codes).unwrap();
+                continue;
+            }
+            let numbers = match section {
+                Section::ItemRanges | Section::Layer(_, LayerPart::Ranges) => [2f32.powi(-64), 2f32.powi(64), 1.0, 1.999_999_9, 1e-9],
+                _ => [0.0, f32::MAX, -f32::MAX, f32::MIN_POSITIVE / 8.0, 1.0],
+            };
+            writer.floats(section, &(0..len).map(|_| numbers[pick(5)]).collect::<Vec<f32>>()).unwrap();
+        }
+        writer.finish().unwrap();
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let plan = random_model::plan(&bundle, 1, &mut random);
+        let history = random_model::items(length, &bundle, &mut random);
+        match try_logits(bundle, &plan, &history, fixed()) {
+            Ok(logits) => prop_assert!(logits.iter().all(|logit| logit.is_finite())),
+            Err(error) => prop_assert!(matches!(error, Error::NotFinite { .. }), "{error}"),
+        }
+    }
+
+    /// A warm start takes a bundle's numbers on trust: whatever they are, there is a result or an error.
+    #[test]
+    fn damaged_models_never_panic(
+        seed: u64,
+        damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..40),
+        length in 1usize..8,
+    ) {
+        let mut random = Random(seed);
+        let manifest = random_sasrec(&mut random);
+        let mut bytes = random_model::bundle(&manifest, &mut random);
+        let plan = random_model::plan(&Bundle::parse(&bytes).unwrap(), 1, &mut random);
+        let history = random_model::items(length, &Bundle::parse(&bytes).unwrap(), &mut random);
+        for (place, byte) in damage {
+            // Behind header and manifest.
+            let place = 80 + place % (bytes.len() - 80);
+            bytes[place] = byte;
+        }
+        if let Ok(bundle) = Bundle::parse_trusted(&bytes) {
+            for logit in try_logits(bundle, &plan, &history, fixed()).into_iter().flatten() {
+                prop_assert!(logit.is_finite());
+            }
+        }
+    }
+
+    /// Bytes that keep two different patterns were not used: at most 2% of an arena of a KiB or more.
+    #[test]
+    fn the_arena_is_exact_and_tight(
+        sizes in (8u16..40, 4u16..16, 8u16..80, 1u8..4, 1u8..5),
+        rows_at_once in 1usize..9,
+        seed: u64,
+    ) {
+        let (positions, head, inner, blocks, heads) = sizes;
+        let dim = head * u16::from(heads);
+        let mut random = Random(seed);
+        let shape = SasRecShape { items: 20, positions, dim, inner, blocks, heads, ..SHAPE };
+        let manifest = random_model::sasrec(shape, [0, 2, 4, 8]);
+        let bytes = random_model::bundle(&manifest, &mut random);
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let plan = random_model::plan(&bundle, 1, &mut random);
+        let plan = Plan::parse(&plan).unwrap();
+        let history = random_model::items(positions.into(), &bundle, &mut random);
+        let options = Options { rows_at_once, ..fixed() };
+        let needed = Requirements::of(&bundle, &options).arena_bytes;
+        let float = Options { rows_at_once, ..Options::default() };
+        let float = Requirements::of(&bundle, &float).arena_bytes;
+        prop_assert!(needed < float);
+        for shift in 0..4 {
+            let mut words = vec![0u32; needed / 4 + 10];
+            let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+            let least = needed - 3 + (4 - shift) % 4;
+            let refused = Engine::new(bundle, &plan, &mut memory[shift..][..least - 1], options).unwrap_err();
+            prop_assert_eq!(refused, Error::ArenaTooSmall { needed, given: least - 1 });
+            let after = [0x00, 0xa5].map(|pattern| {
+                memory.fill(pattern);
+                let mut engine = Engine::new(bundle, &plan, &mut memory[shift..][..least], options).unwrap();
+                engine.rank(&history, &[3], &mut [Ranked::default()]).unwrap();
+                let outside = memory[..shift].iter().chain(&memory[shift + least..]);
+                assert!(outside.into_iter().all(|&byte| byte == pattern));
+                memory[shift..][..least].to_vec()
+            });
+            let unused = after[0].iter().zip(&after[1]).filter(|&(&a, &b)| a == 0x00 && b == 0xa5).count();
+            prop_assert!(needed < 1024 || 50 * unused <= needed, "{unused} of {needed} bytes unused");
+        }
+    }
+}
+
+/// A number that is not finite reaches the logits from wherever it is, as an error.
+#[test]
+fn what_is_not_finite_is_an_error() {
+    let manifest = random_model::sasrec(SasRecShape { items: 4, dim: 8, ..SHAPE }, [8, 255, 255, 255]);
+    let original = random_model::bundle(&manifest, &mut Random(3));
+    let plan = random_model::plan(&Bundle::parse(&original).unwrap(), 1, &mut Random(4));
+    let history: Vec<u32> = (0..50).map(|i| i % 4).collect();
+    let mut sections = 0;
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for (section, _) in random_model::section_lengths(&manifest) {
+            if section.holds_codes() {
+                continue;
+            }
+            // The same model with one number changed: where its bytes differ is where the number lies.
+            let place = (80..original.len() - 4).find(|&place| {
+                let mut bytes = original.clone();
+                bytes[place..place + 4].copy_from_slice(&bad.to_le_bytes());
+                matches!(Bundle::parse_trusted(&bytes), Ok(bundle) if is_bad(&bundle, section))
+            });
+            let place = place.unwrap();
+            let mut bytes = original.clone();
+            bytes[place..place + 4].copy_from_slice(&bad.to_le_bytes());
+            let bundle = Bundle::parse_trusted(&bytes).unwrap();
+            let result = try_logits(bundle, &plan, &history, fixed());
+            assert!(matches!(result, Err(Error::NotFinite { .. })), "{section}: {result:?}");
+            sections += 1;
+        }
+    }
+    assert!(sections > 60);
+}
+
+/// Whether the first number of a section is not finite.
+fn is_bad(bundle: &Bundle<'_>, section: Section) -> bool {
+    let first = match section {
+        Section::ItemRanges => bundle.item_range(0),
+        Section::Positions => bundle.position(0).get(0).unwrap(),
+        Section::Norm(norm, part) => {
+            let (gamma, beta) = bundle.norm(norm);
+            if part == NormPart::Gamma { gamma } else { beta }.get(0).unwrap()
+        }
+        Section::Layer(name, part) => {
+            let layer = bundle.layer(bundle.manifest().layer_index(name).unwrap());
+            if part == LayerPart::Ranges { layer.range(0, 8) } else { layer.bias(0, 8) }
+        }
+        Section::ItemCodes => unreachable!("it holds codes"),
+    };
+    !first.is_finite()
+}
+
+#[test]
+fn a_history_of_equal_rows_of_zero_ranks() {
+    // Positions and betas of 0, and one row whatever the item: differences from the mean of 0 wherever gamma is.
+    let manifest = random_model::sasrec(SasRecShape { items: 4, dim: 8, ..SHAPE }, [0, 255, 255, 255]);
+    let mut bytes = vec![0; manifest.bundle_len().unwrap()];
+    let mut writer = BundleWriter::new(&manifest, &mut bytes).unwrap();
+    for (section, len) in random_model::section_lengths(&manifest) {
+        match section {
+            Section::ItemRanges | Section::Layer(_, LayerPart::Ranges) => {
+                writer.floats(section, &vec![1.0; len])
+            }
+            Section::Norm(Norm::Final, NormPart::Beta) => writer.floats(section, &vec![0.5; len]),
+            _ if section.holds_codes() => writer.codes(section, &vec![3; len]),
+            _ => writer.floats(section, &vec![0.0; len]),
+        }
+        .unwrap();
+    }
+    writer.finish().unwrap();
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let plan = random_model::plan(&bundle, 1, &mut Random(4));
+    // What is left is the last beta: 8 inputs of 0.5 times a level of 7 of 256.
+    for logit in logits(bundle, &plan, &[0, 1, 2], fixed()) {
+        assert!((logit / (8.0 * 0.5 * 7.0 / 256.0) - 1.0).abs() < 1e-4, "{logit}");
+    }
+}
+
+/// The figures of docs/fixed-point.md.
+#[test]
+fn the_arena_is_the_smaller_one() {
+    let bytes = random_model::bundle(&random_model::sasrec(SHAPE, [0, 2, 4, 8]), &mut Random(1));
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let arenas = [fixed(), Options::default()].map(|options| Requirements::of(&bundle, &options).arena_bytes);
+    assert_eq!(arenas, [15_951, 42_219]);
+}
+
+#[test]
+fn what_there_is_not_is_told() {
+    let caser = CaserShape { items: 9, window: 5, dim: 6, horizontal: 2, vertical: 1 };
+    let cases = [
+        (random_model::caser(caser, [0, 2, 4, 8]), Holding::InPlace, FloatOnly::Caser),
+        (
+            random_model::sasrec(SasRecShape { dim: 8, ..SHAPE }, [0, 2, 4, 8]),
+            Holding::Packed,
+            FloatOnly::Packed,
+        ),
+    ];
+    for (manifest, holding, lacking) in cases {
+        let bytes = random_model::bundle(&manifest, &mut Random(3));
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let plan = random_model::plan(&bundle, 1, &mut Random(4));
+        let options = Options { holding, ..fixed() };
+        let refused = try_logits(bundle, &plan, &[1], options).unwrap_err();
+        assert_eq!(refused, Error::NotInFixedPoint(lacking));
+    }
+    let text = Error::NotInFixedPoint(FloatOnly::Packed).to_string();
+    assert_eq!(text, "the fixed-point arithmetic has no packed plans");
+}

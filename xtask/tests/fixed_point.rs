@@ -1,0 +1,62 @@
+//! The fixed-point arithmetic on the cores it is for: the same bits as on this machine, and no panic linked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chord_runtime::Core;
+use xtask::boards::BOARDS;
+use xtask::firmware::Firmware;
+
+fn target_dir(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// `runtime-nostd/tests/fixed_point.rs` compares the same snapshot with the engine on this machine.
+#[test]
+fn cores_without_an_fpu_rank_as_the_snapshot_says() {
+    let snapshot = xtask::test::workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt");
+    let snapshot = fs::read_to_string(snapshot).unwrap();
+    for (core, ranking) in xtask::no_fpu::rankings(&target_dir("no-fpu")).unwrap() {
+        assert_eq!(ranking, snapshot, "{core}");
+    }
+}
+
+/// Every board ranks the example firmware's request alike on the stack that the runtime states, and the program links
+/// although its panic handler calls a function that does not exist.
+#[test]
+fn boards_rank_alike_without_a_panic() {
+    let snapshot = xtask::test::workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt");
+    let snapshot = fs::read_to_string(snapshot).unwrap();
+    // The request's are the last ten.
+    let expected: Vec<&str> = snapshot.lines().skip(10).collect();
+    let dir = target_dir("fixed-point");
+    for board in &BOARDS {
+        let firmware = |bin| {
+            Firmware { board, bin, request: None, packed: false, target_dir: Some(&dir) }.build_fixed_point()
+        };
+        let run = |bin| {
+            let elf = firmware(bin).unwrap_or_else(|output| panic!("{}: {output}", board.name));
+            let mut lines = Vec::new();
+            let code = xtask::qemu::run(&elf, Duration::from_secs(120), |line| lines.push(line.to_owned()));
+            assert_eq!(code.unwrap(), 0, "{} {bin}: {lines:#?}", board.name);
+            lines
+        };
+        run("bare");
+        run("whole");
+        let lines = run("rerank");
+        let stack = lines.iter().find_map(|line| line.strip_prefix("info stack ")).unwrap();
+        let stack: usize = stack.split(' ').next().unwrap().parse().unwrap();
+        let core = Core::ALL.into_iter().find(|core| core.name() == board.core).unwrap();
+        assert!(stack <= core.stack_bytes(), "{}: {stack} of {} bytes", board.name, core.stack_bytes());
+        let ranked: Vec<String> = lines
+            .iter()
+            .filter_map(|line| {
+                let words: Vec<&str> = line.strip_prefix("info rank ")?.split(' ').collect();
+                let [_, "item", item, "logit", bits, ..] = words[..] else { panic!("{line}") };
+                Some(format!("rank {item} {bits}"))
+            })
+            .collect();
+        assert_eq!(ranked, expected, "{}", board.name);
+    }
+}
