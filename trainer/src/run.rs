@@ -2,9 +2,14 @@
 
 use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, Dataset, LoadOptions, load_cached};
+use crate::evaluation::saved;
 use crate::provenance::Provenance;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// The file that holds a run's configuration.
+const CONFIG: &str = "config.toml";
 
 /// The file that says what a run was started by.
 const PROVENANCE: &str = "provenance.json";
@@ -49,7 +54,7 @@ impl Run {
     /// # Errors
     /// If a run is there already or the folder cannot be written.
     pub fn create(folder: &Path, config: Config) -> Result<Self, RunError> {
-        let path = folder.join("config.toml");
+        let path = folder.join(CONFIG);
         if path.exists() {
             return Err(RunError::Exists(folder.to_owned()));
         }
@@ -57,9 +62,7 @@ impl Run {
         let origin = folder.join(PROVENANCE);
         let written = crate::atomic_file::write(&origin, provenance.as_bytes());
         written.map_err(|source| RunError::Io { path: origin, source })?;
-        let text = toml::to_string(&config).expect("a configuration is plain data");
-        let written = crate::atomic_file::write(&path, text.as_bytes());
-        written.map_err(|source| RunError::Io { path, source })?;
+        write_config(folder, &config)?;
         Ok(Self { folder: folder.to_owned(), config })
     }
 
@@ -68,7 +71,7 @@ impl Run {
     /// # Errors
     /// If there is none or its configuration is damaged.
     pub fn open(folder: &Path) -> Result<Self, RunError> {
-        let path = folder.join("config.toml");
+        let path = folder.join(CONFIG);
         if !path.exists() {
             return Err(RunError::Missing(folder.to_owned()));
         }
@@ -80,28 +83,45 @@ impl Run {
         serde_json::from_slice(&std::fs::read(self.folder.join(PROVENANCE)).ok()?).ok()
     }
 
-    /// Starts a run, or goes on with the one that is there; `config` must then be its own.
+    /// Starts a run, or goes on with the one that is there, as [`Run::resume`].
     ///
     /// # Errors
-    /// As [`Run::create`] and [`Run::open`]; if the configurations differ.
+    /// As [`Run::create`] and [`Run::resume`].
     pub fn create_or_resume(folder: &Path, config: Config) -> Result<Self, RunError> {
-        match folder.join("config.toml").exists() {
-            true => Self::resume(folder, &config),
+        match folder.join(CONFIG).exists() {
+            true => Self::resume(folder, config),
             false => Self::create(folder, config),
         }
     }
 
-    /// Opens a run to go on with it under `config`, which must be its own.
+    /// Opens a run to go on with it under `config`, which must be its own but for what evaluations are asked for
+    /// (`budget.evaluate`, `fine_tuning`): these the run takes over, and the saved evaluation that lacks them goes.
     ///
     /// # Errors
-    /// As [`Run::open`]; if the configurations differ.
-    pub fn resume(folder: &Path, config: &Config) -> Result<Self, RunError> {
-        let run = Self::open(folder)?;
-        if run.config != *config {
+    /// As [`Run::open`]; if the configurations differ in more; if the folder cannot be written.
+    pub fn resume(folder: &Path, config: Config) -> Result<Self, RunError> {
+        let mut run = Self::open(folder)?;
+        if run.config == config {
+            return Ok(run);
+        }
+        run.config.budget.evaluate.clone_from(&config.budget.evaluate);
+        run.config.fine_tuning.clone_from(&config.fine_tuning);
+        if run.config != config {
             return Err(RunError::Changed(folder.to_owned()));
+        }
+        let path = saved::path(folder);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(RunError::Io { path, source }),
+            _ => write_config(folder, &config)?,
         }
         Ok(run)
     }
+}
+
+fn write_config(folder: &Path, config: &Config) -> Result<(), RunError> {
+    let path = folder.join(CONFIG);
+    let text = toml::to_string(config).expect("a configuration is plain data");
+    crate::atomic_file::write(&path, text.as_bytes()).map_err(|source| RunError::Io { path, source })
 }
 
 /// The interactions a configuration names.
@@ -116,5 +136,27 @@ pub fn load_data(config: &Config) -> Result<Dataset, DataError> {
             let options = LoadOptions { skip_bad: config.data.skip_bad, filters };
             load_cached(Path::new(path), options, &config.data.cache)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_takes_over_what_evaluations_are_asked_for_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = |set: &str| config::load(None, &[set.to_owned()]).unwrap();
+        let resume = |set| Run::resume(folder.path(), config(set));
+        let saved = || saved::path(folder.path()).exists();
+        Run::create(folder.path(), config("train.seed=0")).unwrap();
+        std::fs::write(saved::path(folder.path()), "{}").unwrap();
+        resume("train.seed=0").unwrap();
+        assert!(matches!(resume("train.seed=1"), Err(RunError::Changed(_))) && saved());
+        let asked = resume("budget.evaluate=[2.0]").unwrap();
+        assert_eq!(Run::open(folder.path()).unwrap().config, asked.config);
+        assert!(asked.config == config("budget.evaluate=[2.0]") && !saved());
+        // Nothing is saved that could go.
+        assert!(resume("fine_tuning.users=7").is_ok());
     }
 }

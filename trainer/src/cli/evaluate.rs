@@ -1,12 +1,14 @@
 //! `chord evaluate`
 
 use super::table::{self, EngineName};
-use crate::data::Split;
+use crate::data::{Dataset, Split};
 use crate::device::{self, DeviceName};
+use crate::evaluation::controls::{self, Comparison};
 use crate::evaluation::trainer_engine::TrainerEngine;
-use crate::evaluation::{controls, saved, suite};
+use crate::evaluation::{saved, suite};
 use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
+use crate::tensor::Device;
 use crate::training::pipeline;
 use anyhow::ensure;
 use clap::Args;
@@ -66,12 +68,7 @@ impl Evaluate {
         }
         let budget = self.budget.unwrap_or(run.config.budget.default);
         if self.controls {
-            let items = data.items.len() as u32;
-            let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
-            let engine = TrainerEngine::new(&model, &run.config, Precision::Personal, budget);
-            let cases: Vec<_> = data.split(run.config.data.split())?.cases(split).collect();
-            let per_width = run.config.quantisation.per_width;
-            let comparisons = controls::compare(&engine, &cases, run.config.train.seed, per_width)?;
+            let comparisons = compare_plans(&run, &data, &device, split, budget)?;
             match self.json {
                 true => println!("{}", serde_json::to_string_pretty(&comparisons)?),
                 false => print!("{}", controls::text(&comparisons)),
@@ -85,4 +82,20 @@ impl Evaluate {
         }
         Ok(())
     }
+}
+
+/// The personal model's own plans against every control.
+pub(super) fn compare_plans(
+    run: &Run,
+    data: &Dataset,
+    device: &Device,
+    split: Split,
+    budget: f32,
+) -> anyhow::Result<Vec<Comparison>> {
+    let config = &run.config;
+    let items = data.items.len() as u32;
+    let model = pipeline::load(config, items, device, &run.folder, Precision::Personal)?;
+    let engine = TrainerEngine::new(&model, config, Precision::Personal, budget);
+    let cases: Vec<_> = data.split(config.data.split())?.cases(split).collect();
+    Ok(controls::compare(&engine, &cases, config.train.seed, config.quantisation.per_width)?)
 }

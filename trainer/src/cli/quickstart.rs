@@ -1,5 +1,6 @@
 //! `chord quickstart`
 
+use super::evaluate::compare_plans;
 use super::export::{export, items_path};
 use super::items::Items;
 use super::rerank::{rank, ranking_text};
@@ -9,6 +10,7 @@ use crate::atomic_file;
 use crate::config;
 use crate::data::{MIN_EVALUATED, Split};
 use crate::device::{self, DeviceName};
+use crate::evaluation::controls;
 use crate::run::{Run, load_data};
 use anyhow::{Context, ensure};
 use chord_plan::{Bundle, Plan};
@@ -31,10 +33,16 @@ pub(super) struct Quickstart {
     device: DeviceName,
 }
 
+/// The table of MovieLens-100K and SASRec, without the baselines that would take most of the time.
+const BASE: [&str; 2] = [
+    include_str!("../../../configs/tables/ml-100k-sasrec.toml"),
+    "fine_tuning.users = 0\ntrain.fisher.train = false\ntrain.masks.train = false",
+];
+
 impl Quickstart {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let device = device::open(self.device)?;
-        let config = config::load(None, &self.set)?;
+        let config = config::load_over(&BASE.map(str::to_owned), None, &self.set)?;
         let data = load_data(&config)?;
         let user = data
             .user_row(&self.user)
@@ -61,6 +69,11 @@ impl Quickstart {
         save("table-runtime.md", text.as_bytes())?;
         save("table-runtime.json", serde_json::to_string_pretty(&rows)?.as_bytes())?;
         println!("The same on the device runtime (integers, each user's own plan bytes):\n\n{text}");
+        let comparisons = compare_plans(&run, &data, &device, Split::Test, budget)?;
+        println!(
+            "Does a plan of one's own pay? Each user's plan at {budget} bits minus others at the same bits:\n\n{}",
+            controls::text(&comparisons)
+        );
 
         // The device has seen everything but the last interaction, and does not recommend what it has seen.
         let sequence = data.sequences.user(user);

@@ -105,7 +105,7 @@ impl Sweep {
         load_data(&config)?.split(config.data.split())?;
         let folder = self.out.join(&point.name);
         if folder.join("config.toml").exists() {
-            Run::resume(&folder, &config)?;
+            Run::resume(&folder, config.clone())?;
         }
         Ok(config)
     }
