@@ -130,7 +130,7 @@ fn the_arena_is_as_large_as_stated_at_every_alignment() {
         let holdings = [Holding::InPlace, Holding::Packed];
         for ((max_history, rows_at_once), holding) in windows
             .into_iter()
-            .skip(if cfg!(miri) { 3 } else { 0 })
+            .skip(if cfg!(miri) { 4 } else { 0 })
             .flat_map(|window| holdings.map(|holding| (window, holding)))
         {
             let options = Options { max_history, rows_at_once, holding, ..Options::default() };

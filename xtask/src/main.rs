@@ -54,7 +54,7 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Runs the tests of the format and of the runtime in Miri; installs it where it is missing.
+    /// Runs tests of the format and of the runtime in Miri; installs it where it is missing.
     Miri,
     /// Writes the flash sizes of the firmware on all boards to benches/size.md.
     Size {
