@@ -38,4 +38,12 @@ impl Input<'_> {
             |byte: u8| if byte == 255 { u32::MAX - u32::from(len) } else { u32::from(byte) % items.max(1) };
         (0..len).map(|_| item(self.byte())).collect()
     }
+
+    /// Codes and ranges of up to 31 items, `dim` codes each; a range has any sign, any exponent and the upper bits of a
+    /// fraction.
+    pub fn rows(&mut self, dim: usize) -> (Vec<i8>, Vec<f32>) {
+        let ranges: Vec<f32> =
+            (0..self.byte() % 32).map(|_| f32::from_bits(u32::from(self.word()) << 16)).collect();
+        ((0..ranges.len() * dim).map(|_| self.byte() as i8).collect(), ranges)
+    }
 }

@@ -161,6 +161,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn every_truncation_and_every_flipped_bit_of_a_bundle_is_an_error() {
     for (_, bytes) in [sasrec_model(3), caser_model(3)] {
         for len in 0..bytes.len() {
@@ -177,6 +178,7 @@ fn every_truncation_and_every_flipped_bit_of_a_bundle_is_an_error() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn every_truncation_and_every_flipped_bit_of_a_plan_is_an_error() {
     let (_, bundle) = sasrec_model(3);
     let bytes = random_model::plan(&Bundle::parse(&bundle).unwrap(), 70_000, &mut Random(4));
@@ -194,6 +196,7 @@ fn every_truncation_and_every_flipped_bit_of_a_plan_is_an_error() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn a_user_embedding_reads_back_and_every_damage_is_an_error() {
     let (manifest, _) = sasrec_model(3);
     let profile = ProfileShape { hidden: 5, ..random_model::small_profile(&mut Random(1)) };
@@ -238,6 +241,7 @@ fn a_user_embedding_reads_back_and_every_damage_is_an_error() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn item_rows_read_back_and_every_damage_is_an_error() {
     let (manifest, bundle) = sasrec_model(3);
     let bundle = Bundle::parse(&bundle).unwrap();

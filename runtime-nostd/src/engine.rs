@@ -302,7 +302,7 @@ impl<'a, K: Linear> Engine<'a, K> {
     }
 
     /// As [`encode`](Self::encode), for a history that fits the window and of which SASRec has seen some items.
-    pub(crate) fn encode_kept(&mut self, history: &[u32], kept: Kept<'_>) -> f32 {
+    pub(crate) fn encode_kept(&mut self, history: impl Items, kept: Kept<'_>) -> f32 {
         let Self { bundle, held, memory, sizes, kernel, .. } = self;
         match (&bundle.manifest().architecture, memory) {
             #[cfg(feature = "fixed-point")]

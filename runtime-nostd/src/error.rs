@@ -65,8 +65,8 @@ pub enum Error {
         /// The list.
         list: List,
     },
-    /// Embeddings for a profile encoder whose bundle has an item table: it takes rows of the table.
-    #[error("the profile takes rows of the model's item table")]
+    /// Embeddings appended to a history whose bundle has an item table: it takes rows of the table.
+    #[error("the history takes rows of the model's item table")]
     ItemTable,
     /// The embeddings in a list have too many codes or too few.
     #[error("the embeddings in the {list} take {needed} codes, got {given}")]

@@ -54,6 +54,7 @@ mod session;
 mod span;
 mod stack;
 mod widths;
+mod window;
 
 pub use engine::Engine;
 #[cfg(feature = "fixed-point")]

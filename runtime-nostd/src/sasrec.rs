@@ -46,7 +46,7 @@ impl<K: Linear> Forward<'_, K> {
     }
 
     /// As [`encode`](Self::encode), for a history of which some items have gone through the network before.
-    pub(crate) fn encode_kept(&self, history: &[u32], kept: Kept<'_>, buffers: &mut Buffers<'_>) -> f32 {
+    pub(crate) fn encode_kept(&self, history: impl Items, kept: Kept<'_>, buffers: &mut Buffers<'_>) -> f32 {
         self.embed(history, kept.seen, buffers);
         let (mut rest, stream) = (bytemuck::cast_slice_mut::<u32, f32>(kept.blocks), buffers.keys.len());
         for block in 0..self.shape.blocks {

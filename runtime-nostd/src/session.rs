@@ -7,11 +7,13 @@ use chord_plan::{Bundle, Plan};
 
 use crate::engine::Engine;
 use crate::error::{Error, List};
-use crate::items::{Items, check_row};
+use crate::items::sealed::Source;
+use crate::items::{Embeddings, Items, check_row};
 use crate::kernels::{Linear, Native};
 use crate::ranking::Ranked;
 use crate::requirements::{Arithmetic, Options, Sizes};
 use crate::sasrec::Kept;
+use crate::window::Window;
 
 /// An engine with a history that grows item by item. The results are those of the engine with the whole history, bit
 /// for bit.
@@ -19,16 +21,14 @@ use crate::sasrec::Kept;
 /// With positions from the left (`docs/format.md`) the attention keys and values of all items so far are reused while
 /// the history fits the window: an appended item goes through the network alone. From the first item that pushes
 /// another out of the window, with positions from the right, and after a new plan, the next ranking computes the
-/// window anew; so does Caser. It takes rows of the bundle's table, which it may need again: a bundle without one ranks
-/// whole histories, with [`Engine::rank_items`].
+/// window anew; so does Caser. Items are rows of the bundle's table, or, where it has none, rows that came with requests: the
+/// session copies these, because it may need them again.
 pub struct Session<'a, K = Native> {
     engine: Engine<'a, K>,
     /// Keys and values of the blocks after the first, whose are in the engine.
     kept: &'a mut [u32],
-    /// Items of the window, oldest first.
-    items: &'a mut [u32],
-    /// How many there are, and how many of them the network has seen under the running plan.
-    len: usize,
+    window: Window<'a>,
+    /// How many items of the window the network has seen under the running plan.
     seen: usize,
     /// Of the history's code vector, in the engine.
     scale: f32,
@@ -38,7 +38,7 @@ impl<K> fmt::Debug for Session<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("engine", &self.engine)
-            .field("items", &self.len)
+            .field("items", &self.window.len())
             .field("seen", &self.seen)
             .finish_non_exhaustive()
     }
@@ -47,8 +47,8 @@ impl<K> fmt::Debug for Session<'_, K> {
 #[cfg(feature = "defmt")]
 impl<K> defmt::Format for Session<'_, K> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        let Self { engine, len, seen, .. } = self;
-        defmt::write!(f, "Session {{ engine: {}, items: {}, seen: {} }}", engine, len, seen);
+        let Self { engine, window, seen, .. } = self;
+        defmt::write!(f, "Session {{ engine: {}, items: {}, seen: {} }}", engine, window.len(), seen);
     }
 }
 
@@ -65,14 +65,18 @@ impl<'a, K: Linear> Session<'a, K> {
         let needed = arena_bytes(engine.bundle(), engine.sizes(), engine.arithmetic());
         let too_small = Error::ArenaTooSmall { needed, given: arena.len() };
         let kept = kept_words(engine.bundle(), engine.sizes(), engine.arithmetic());
-        let items = engine.sizes().tokens;
+        let (tokens, width) = (engine.sizes().tokens, kept_codes(engine.bundle()));
         let unaligned = bytemuck::pod_align_to::<u8, u32>(arena).0.len();
-        let words = arena.get_mut(unaligned..).and_then(|aligned| {
-            let bytes = aligned.get_mut(..size_of::<u32>() * (kept + items))?;
-            bytemuck::try_cast_slice_mut::<u8, u32>(bytes).ok()?.split_at_mut_checked(kept)
-        });
-        let (kept, items) = words.ok_or(too_small)?;
-        Ok(Self { engine, kept, items, len: 0, seen: 0, scale: 0.0 })
+        let aligned = arena.get_mut(unaligned..).ok_or(too_small)?;
+        let (kept, rest) = aligned.split_at_mut_checked(size_of::<u32>() * kept).ok_or(too_small)?;
+        let items = rest.get_mut(..Window::bytes(tokens, width)).ok_or(too_small)?;
+        Ok(Self {
+            engine,
+            kept: bytemuck::try_cast_slice_mut(kept).map_err(|_| too_small)?,
+            window: Window::cut(items, tokens, width, too_small)?,
+            seen: 0,
+            scale: 0.0,
+        })
     }
 
     /// The engine.
@@ -80,9 +84,14 @@ impl<'a, K: Linear> Session<'a, K> {
         &self.engine
     }
 
-    /// Items of the history that count: those in the window, oldest first.
+    /// Items of the history that count: those in the window, oldest first. None where the bundle has no item table.
     pub fn history(&self) -> &[u32] {
-        self.items.get(..self.len).unwrap_or_default()
+        self.window.numbers()
+    }
+
+    /// As [`history`](Self::history), where the bundle has no item table, and none where it has one.
+    pub fn history_rows(&self) -> Embeddings<'_> {
+        self.window.rows()
     }
 
     /// Takes a new plan, as [`Engine::apply`].
@@ -94,23 +103,36 @@ impl<'a, K: Linear> Session<'a, K> {
 
     /// Forgets the history.
     pub fn clear(&mut self) {
-        (self.len, self.seen) = (0, 0);
+        self.window.clear();
+        self.seen = 0;
     }
 
     /// Appends an item to the history; the network sees it in the next ranking.
     pub fn append(&mut self, item: u32) -> Result<(), Error> {
-        check_row(self.engine.bundle(), List::History, self.len, item)?;
-        if self.len == self.items.len() {
-            self.items.iter_mut().rev().fold(item, |newer, place| core::mem::replace(place, newer));
-            self.seen = 0;
-        } else if let Some(place) = self.items.get_mut(self.len) {
-            *place = item;
-            self.len += 1;
+        check_row(self.engine.bundle(), List::History, self.window.len(), item)?;
+        let moved = self.window.push(item);
+        self.note(moved);
+        Ok(())
+    }
+
+    /// Appends items to the history, oldest first, where the bundle has no item table. After an error it is as it was.
+    pub fn append_items(&mut self, items: Embeddings<'_>) -> Result<(), Error> {
+        if self.engine.bundle().manifest().items() > 0 {
+            return Err(Error::ItemTable);
         }
-        if reuses(self.engine.bundle()).is_none() {
-            self.seen = 0;
+        items.check(List::History, self.engine.bundle())?;
+        for index in 0..items.len() {
+            let moved = self.window.push_row(items.row(self.engine.bundle(), index));
+            self.note(moved);
         }
         Ok(())
+    }
+
+    /// Takes note of an appended item that may have moved the others.
+    fn note(&mut self, moved: bool) {
+        if moved || reuses(self.engine.bundle()).is_none() {
+            self.seen = 0;
+        }
     }
 
     /// As [`Engine::score_items`].
@@ -140,23 +162,37 @@ impl<'a, K: Linear> Session<'a, K> {
 
     /// Shows the network what it has not seen.
     fn encode(&mut self) -> Result<(), Error> {
-        let history = self.items.get(..self.len).unwrap_or_default();
-        if history.is_empty() {
+        let len = self.window.len();
+        if len == 0 {
             return Err(Error::Empty(List::History));
         }
-        if self.seen < self.len {
-            self.scale = match reuses(self.engine.bundle()) {
-                Some(_) => self.engine.encode_kept(history, Kept { blocks: self.kept, seen: self.seen }),
-                None => self.engine.encode(history),
+        if self.seen < len {
+            let kept = Kept { blocks: self.kept, seen: self.seen };
+            self.scale = match self.engine.bundle().manifest().items() {
+                0 => encode(&mut self.engine, self.window.rows(), kept),
+                _ => encode(&mut self.engine, self.window.numbers(), kept),
             };
-            self.seen = self.len;
+            self.seen = len;
         }
         Ok(())
     }
 }
 
+fn encode<K: Linear>(engine: &mut Engine<'_, K>, history: impl Items, kept: Kept<'_>) -> f32 {
+    match reuses(engine.bundle()) {
+        Some(_) => engine.encode_kept(history, kept),
+        None => engine.encode(history),
+    }
+}
+
 fn arena_bytes(bundle: &Bundle<'_>, sizes: &Sizes, arithmetic: Arithmetic) -> usize {
-    align_of::<u32>() - 1 + size_of::<u32>() * (kept_words(bundle, sizes, arithmetic) + sizes.tokens)
+    let kept = size_of::<u32>() * kept_words(bundle, sizes, arithmetic);
+    align_of::<u32>() - 1 + kept + Window::bytes(sizes.tokens, kept_codes(bundle))
+}
+
+/// Codes of an item that the session keeps: those that it finds nowhere else.
+fn kept_codes(bundle: &Bundle<'_>) -> usize {
+    if bundle.manifest().items() == 0 { bundle.manifest().dim() } else { 0 }
 }
 
 /// Words of the keys and values of the blocks after the first.

@@ -18,7 +18,7 @@ fn rows(bundle: &Bundle<'_>, items: &[u32]) -> (Vec<i8>, Vec<f32>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(random_model::cases(300)))]
 
     #[test]
     fn embeddings_are_rows_from_elsewhere(seed: u64, length in 1usize..12, count in 1usize..25) {

@@ -19,7 +19,7 @@ fn arena(bundle: &Bundle<'_>, options: &Options) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(random_model::cases(600)))]
 
     #[test]
     fn scores_are_those_of_the_reference(

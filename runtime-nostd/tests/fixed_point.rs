@@ -10,8 +10,10 @@ use std::path::Path;
 
 use chord_plan::bundle::{BundleWriter, LayerPart, Norm, NormPart, Section};
 use chord_plan::manifest::{Activation, CaserShape, PositionsFrom, SasRecShape};
-use chord_plan::{Bundle, Manifest, Plan};
-use chord_runtime::{Arithmetic, Engine, Error, FloatOnly, Holding, Options, Ranked, Requirements, Session};
+use chord_plan::{Bundle, ItemRows, Manifest, Plan};
+use chord_runtime::{
+    Arithmetic, Embeddings, Engine, Error, FloatOnly, Holding, Options, Ranked, Requirements, Session,
+};
 use proptest::prelude::*;
 use random_model::Random;
 
@@ -119,6 +121,7 @@ fn summary(name: &str, distances: &[Distance]) -> Figures {
 /// Over 60 models fixed point is as far from the exact network as floating point, within a fifth: both round activations
 /// to 8 bits, fixed point keys and values too. Beside each other they are as far as two such roundings are.
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn rankings_are_close_to_those_in_floating_point() {
     // Random weights of full range, and such that many items share the attention.
     type Make = fn(&Manifest, &mut Random) -> Vec<u8>;
@@ -167,6 +170,7 @@ fn rows(text: &[u8]) -> Vec<u32> {
 /// The rankings of `benches/no-fpu`, which QEMU compares too: its model, and the committed request of the example
 /// firmware. `CHORD_BLESS=1` writes them anew; that is a new arithmetic.
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn golden_rankings() {
     let mut random = Random(1);
     let manifest = random_model::sasrec(SasRecShape { items: 200, ..SHAPE }, [0, 2, 4, 8]);
@@ -215,36 +219,55 @@ fn bits(x: &[f32]) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(random_model::cases(300)))]
 
     /// Neither the rows that go together nor what a session keeps change a bit; a shorter window is a shorter history.
     #[test]
-    fn the_way_of_running_does_not_matter(seed: u64, rows_at_once in 1usize..9, max_history in 1usize..7) {
+    fn the_way_of_running_does_not_matter(
+        seed: u64,
+        rows_at_once in 1usize..9,
+        max_history in 1usize..7,
+        rows: bool,
+    ) {
         let mut random = Random(seed);
         let manifest = random_sasrec(&mut random);
-        let bytes = random_model::bundle(&manifest, &mut random);
-        let bundle = Bundle::parse(&bytes).unwrap();
-        let plan = random_model::plan(&bundle, 1, &mut random);
+        let bytes = random_model::with_and_without_items(&manifest, &mut random);
+        let [bundle, without] = bytes.each_ref().map(|bytes| Bundle::parse(bytes).unwrap());
+        // The session's own: with rows that come with requests, or with the same table.
+        let own = if rows { without } else { bundle };
+        let message = |items: &[u32]| random_model::rows(&bundle, items, own.model());
+        let plans = |sequence, seed| {
+            [own, bundle].map(|bundle| random_model::plan(&bundle, sequence, &mut Random(seed)))
+        };
+        let [own_plan, mut plan] = plans(1, random.bits());
         let options = Options { rows_at_once, max_history, ..fixed() };
         let (mut arena, mut kept) = (
-            vec![0xa5; Requirements::of(&bundle, &options).arena_bytes],
-            vec![0xa5; Session::arena_bytes(&bundle, &options)],
+            vec![0xa5; Requirements::of(&own, &options).arena_bytes],
+            vec![0xa5; Session::arena_bytes(&own, &options)],
         );
-        let engine = Engine::new(bundle, &Plan::parse(&plan).unwrap(), &mut arena, options).unwrap();
+        let engine = Engine::new(own, &Plan::parse(&own_plan).unwrap(), &mut arena, options).unwrap();
         let mut session = Session::new(engine, &mut kept).unwrap();
-        let (all, mut history, mut plan) = (all(&bundle), Vec::new(), plan);
+        let (all, mut history) = (all(&bundle), Vec::new());
+        let sent = message(&all);
+        let sent = Embeddings::from(ItemRows::parse(&sent).unwrap());
         for sequence in 2..12 {
             if random.below(6) == 0 {
-                plan = random_model::plan(&bundle, sequence, &mut random);
-                session.apply(&Plan::parse(&plan).unwrap()).unwrap();
+                let [own_plan, new] = plans(sequence, random.bits());
+                session.apply(&Plan::parse(&own_plan).unwrap()).unwrap();
+                plan = new;
             }
-            history.extend(random_model::items(1, &bundle, &mut random));
-            session.append(*history.last().unwrap()).unwrap();
+            let item = random_model::items(1, &bundle, &mut random)[0];
+            history.push(item);
+            match rows {
+                true => session.append_items(ItemRows::parse(&message(&[item])).unwrap().into()).unwrap(),
+                false => session.append(item).unwrap(),
+            }
             if random.below(3) == 0 {
                 continue;
             }
             let mut ours = vec![0.0; all.len()];
-            let ours = session.score(&all[..], &mut ours).unwrap();
+            let ours = if rows { session.score(sent, &mut ours) } else { session.score(&all[..], &mut ours) };
+            let ours = ours.unwrap();
             let window = manifest.window().min(max_history);
             let newest = &history[history.len().saturating_sub(window)..];
             prop_assert_eq!(bits(ours), bits(&logits(bundle, &plan, newest, fixed())));
@@ -254,6 +277,7 @@ proptest! {
     /// Whatever the numbers of a bundle, nothing overflows (the tests' profile checks sums and shifts) and nothing that
     /// is not finite comes out.
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
     fn extreme_numbers_do_not_overflow(seed: u64, length in 1usize..8) {
         let mut random = Random(seed);
         let shape = SasRecShape {
@@ -321,6 +345,7 @@ proptest! {
 
     /// Bytes that keep two different patterns were not used: at most 2% of an arena of a KiB or more.
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
     fn the_arena_is_exact_and_tight(
         sizes in (8u16..40, 4u16..16, 8u16..80, 1u8..4, 1u8..5),
         rows_at_once in 1usize..9,
@@ -363,6 +388,7 @@ proptest! {
 
 /// A number that is not finite reaches the logits from wherever it is, as an error.
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn what_is_not_finite_is_an_error() {
     let manifest = random_model::sasrec(SasRecShape { items: 4, dim: 8, ..SHAPE }, [8, 255, 255, 255]);
     let original = random_model::bundle(&manifest, &mut Random(3));
@@ -438,6 +464,7 @@ fn a_history_of_equal_rows_of_zero_ranks() {
 
 /// The figures of docs/fixed-point.md.
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn the_arena_is_the_smaller_one() {
     let bytes = random_model::bundle(&random_model::sasrec(SHAPE, [0, 2, 4, 8]), &mut Random(1));
     let bundle = Bundle::parse(&bytes).unwrap();

@@ -128,8 +128,10 @@ fn the_arena_is_as_large_as_stated_at_every_alignment() {
         let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
         let windows = [(usize::MAX, 4), (3, 2), (1, 1), (0, 0), (5, usize::MAX)];
         let holdings = [Holding::InPlace, Holding::Packed];
-        for ((max_history, rows_at_once), holding) in
-            windows.into_iter().flat_map(|window| holdings.map(|holding| (window, holding)))
+        for ((max_history, rows_at_once), holding) in windows
+            .into_iter()
+            .skip(if cfg!(miri) { 4 } else { 0 })
+            .flat_map(|window| holdings.map(|holding| (window, holding)))
         {
             let options = Options { max_history, rows_at_once, holding, ..Options::default() };
             let needed = Requirements::of(&bundle, &options).arena_bytes;

@@ -68,10 +68,11 @@ impl Linear for Scribble {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(random_model::cases(64)))]
 
     /// Bytes that keep two different patterns were not used: at most 2% of an arena of a KiB or more.
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
     fn the_arena_is_tight(shape in shapes(), rows_at_once in 1usize..9, seed: u64) {
         let mut random = Random(seed);
         let model = random_model::bundle(&random_model::sasrec(shape, [0, 2, 4, 8]), &mut random);
@@ -140,6 +141,7 @@ proptest! {
 
 /// The packed area of SASRec at 3.0 bits holds the worst plan, with at most 2% left.
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
 fn the_packed_area_is_tight() {
     let shape = SasRecShape {
         items: 20,

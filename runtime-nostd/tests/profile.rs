@@ -26,7 +26,7 @@ fn bits(x: &[f32]) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(random_model::cases(400)))]
 
     #[test]
     fn step_by_step_is_from_scratch(seed: u64, length in 0usize..25) {
@@ -88,10 +88,11 @@ impl Linear for Scribble {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(random_model::cases(64)))]
 
     /// Bytes that keep two different patterns were not used: at most 2% of an arena of a KiB or more.
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
     fn the_arena_is_tight(
         sizes in (1u16..120, 1u16..50, 1u16..50),
         shift in 0usize..4,

@@ -41,35 +41,39 @@ pub fn write_header() -> Result<()> {
     fs::write(header_path(), header()?).context("c-api/include/chord.h")
 }
 
-/// Builds the library for a target of Rust's; returns it, which the next build overwrites.
+/// Builds the library for a board's core; returns it, which the next build overwrites.
 ///
 /// Errors: the messages of a build that fails.
-pub fn library(target: &str, target_dir: &Path) -> Result<PathBuf> {
+pub fn library(board: &Board, target_dir: &Path) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--locked", "--target", target, "--target-dir"]).arg(target_dir);
+    command
+        .args(["build", "--release", "--locked", "--target", board.target, "--target-dir"])
+        .arg(target_dir);
+    command.args(["--config", &format!("target.{}.rustflags={:?}", board.target, board.rustflags)]);
     // Flags of the host would come in place of the target's.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     checked(command.current_dir(folder()))?;
-    Ok(target_dir.join(target).join("release/libchord.a"))
+    Ok(target_dir.join(board.target).join("release/libchord.a"))
 }
 
 /// Builds the example around the firmware's request with Arm's GCC; returns the ELF.
 ///
 /// It links only if nothing in the library can panic. Errors: the messages of a build that fails.
 pub fn example(target_dir: &Path) -> Result<PathBuf> {
-    program("rerank", &workspace().join("firmware-example/request"), target_dir)
+    program(BOARD, "rerank", &workspace().join("firmware-example/request"), target_dir)
 }
 
-/// As [`example`], for `rerank` or `stack` and any request; `stack` takes item rows too.
-pub fn program(name: &str, request: &Path, target_dir: &Path) -> Result<PathBuf> {
+/// As [`example`], for a board with a Cortex-M, for `rerank` or `stack` and any request; `stack` takes item rows too.
+pub fn program(board: &Board, name: &str, request: &Path, target_dir: &Path) -> Result<PathBuf> {
     let build = target_dir.join("example");
     let elf = build.join(format!("{name}.elf"));
     let variable = |name: &str, path: &Path| format!("{name}={}", path.display());
     let mut command = Command::new("make");
     command
         .args(["--always-make", "--no-print-directory"])
-        .arg(variable("LIBCHORD", &library(BOARD.target, target_dir)?))
+        .arg(variable("LIBCHORD", &library(board, target_dir)?))
+        .arg(format!("BOARD={}", board.name))
         .arg(variable("BUILD", &build))
         .arg(variable("REQUEST", request))
         .arg(&elf);

@@ -6,6 +6,7 @@ pub mod boards;
 pub mod c_api;
 pub mod firmware;
 pub mod fuzz;
+pub mod miri;
 pub mod no_fpu;
 mod parts_plot;
 pub mod peers;

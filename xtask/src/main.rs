@@ -20,7 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs what the tests need: the boards' targets, QEMU and a Vulkan driver.
+    /// Installs what the tests need: the boards' targets, QEMU, a Vulkan driver and Miri.
     Setup,
     /// Installs what the tests need and runs all of them, those in QEMU and on wgpu included.
     Test,
@@ -54,6 +54,8 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Runs tests of the format and of the runtime in Miri; installs it where it is missing.
+    Miri,
     /// Writes the flash sizes of the firmware on all boards to benches/size.md.
     Size {
         /// Compares instead, and fails where one grew by more than 2%.
@@ -72,7 +74,9 @@ enum Command {
 
 fn main() -> Result<ExitCode> {
     match Cli::parse().command {
-        Command::Setup => xtask::test::set_up().map(|()| ExitCode::SUCCESS),
+        Command::Setup => {
+            xtask::test::set_up().and_then(|()| xtask::miri::set_up()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Test => xtask::test::run().map(|()| ExitCode::SUCCESS),
         Command::BenchMcu(peers) => xtask::bench_mcu::run(&peers).map(|()| ExitCode::SUCCESS),
         Command::BenchBoards => xtask::bench_boards::run().map(|()| ExitCode::SUCCESS),
@@ -87,6 +91,7 @@ fn main() -> Result<ExitCode> {
             run(&elf?, 60)
         }
         Command::Fuzz { seconds } => xtask::fuzz::run(seconds).map(|()| ExitCode::SUCCESS),
+        Command::Miri => xtask::miri::run().map(|()| ExitCode::SUCCESS),
         Command::Size { check } => xtask::size::run(check, None).map(|()| ExitCode::SUCCESS),
         Command::Qemu { elf, timeout } => run(&elf, timeout),
     }

@@ -14,15 +14,14 @@ chord_firmware::application!(all);
 fn all() -> Result<(), Error> {
     let bundle = Bundle::parse(black_box(MODEL))?;
     let plan = Plan::parse(black_box(PLAN))?;
+    // The plan is none, but who knows.
+    let rows = ItemRows::parse(black_box(PLAN)).ok().filter(|rows| rows.check_against(&bundle).is_ok());
     let mut message = [0; 128];
     if bundle.manifest().profile.is_some() {
         let mut profile = Profile::new(bundle, PROFILE_ARENA.try_take().ok_or(Error::ArenaTaken)?)?;
         HISTORY.iter().try_for_each(|&item| profile.append(black_box(item)))?;
         black_box(profile.message(&mut message)?);
-        // The plan is none, but who knows.
-        if let Ok(rows) = ItemRows::parse(black_box(PLAN))
-            && rows.check_against(&bundle).is_ok()
-        {
+        if let Some(rows) = rows {
             _ = black_box(profile.append_items(rows.into()));
         }
         profile.clear();
@@ -49,5 +48,9 @@ fn all() -> Result<(), Error> {
     black_box(session.score(sent, &mut logits)?);
     black_box(session.top::<3>(&CANDIDATES[..])?);
     session.clear();
+    if let Some(rows) = rows {
+        _ = black_box(session.append_items(rows.into()));
+        black_box(session.score(sent, &mut logits)?);
+    }
     Ok(())
 }

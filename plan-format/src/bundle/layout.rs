@@ -199,6 +199,7 @@ pub(super) mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
     fn sections_follow_each_other_with_small_gaps() {
         use Granularity::{PerChannel, PerWidth};
         let models = [

@@ -274,6 +274,7 @@ mod tests {
     use crate::manifest::ProfileShape;
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
     fn indices_follow_the_order() {
         let models = [sasrec(9, 4, 1), sasrec(9, 4, 2), sasrec(9, 4, 16), caser(1, 4), caser(100, 4)];
         let profile = Some(ProfileShape { pooled: 1, features: 2, hidden: 3, norm_epsilon: 1e-5 });

@@ -10,6 +10,12 @@ use chord_plan::manifest::{
 use chord_plan::plan::{self, PlanHeader};
 use chord_plan::{Bundle, BundleWriter, Granularity, Manifest, Palette, rows};
 
+/// Cases of a property test: as many as `PROPTEST_CASES` says, `default` without it.
+pub fn cases(default: u32) -> u32 {
+    let cases = std::env::var("PROPTEST_CASES").ok();
+    cases.and_then(|cases| cases.parse().ok()).unwrap_or(default)
+}
+
 /// SplitMix64.
 pub struct Random(pub u64);
 

@@ -32,6 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
     fn powers_are_near_those_of_two() {
         for x in (0..40 << 16).step_by(7).chain([0xffff, 0x1_0000, 17 << 16, u32::MAX]) {
             let exact = libm::exp2(15.0 - f64::from(x) / 65536.0);

@@ -161,6 +161,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
         #[test]
+        #[cfg_attr(miri, ignore = "takes minutes")]
         fn products_are_the_definition((inputs, tokens, weights) in layer(), more in 0usize..20) {
             let rows = tokens.len() / inputs;
             let mut memory = vec![0x5a5a_5a5a; words(rows, inputs) + more];

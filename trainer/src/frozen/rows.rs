@@ -32,7 +32,8 @@ impl FrozenModel {
         let ranges: Vec<f32> = items.iter().map(|&item| self.item_ranges[item as usize]).collect();
         let codes = codes(Section::ItemCodes, &weights, &ranges)?;
         let mut bytes = vec![0; rows::longest(items.len(), dim)];
-        let length = rows::encode(model, dim as u16, &codes, &ranges, &mut bytes).unwrap_or_default();
+        let length = rows::encode(model, dim as u16, &codes, &ranges, &mut bytes)
+            .expect("dim codes to each range, in a buffer for the longest message");
         bytes.truncate(length);
         Ok(bytes)
     }

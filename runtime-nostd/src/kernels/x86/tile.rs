@@ -129,7 +129,9 @@ macro_rules! tile {
             // SAFETY: each row has four inputs for each block of weights, and places for the panel's channels.
             unsafe {
                 let rows: [_; R] = from_fn(|r| operands.rows.as_ptr().add((first + r) * operands.stride));
-                let outs: [_; R] = from_fn(|r| operands.out.as_mut_ptr().add((first + r) * operands.outputs));
+                // Taken once: a pointer taken later ends the right of those before to be written through.
+                let out = operands.out.as_mut_ptr();
+                let outs: [_; R] = from_fn(|r| out.add((first + r) * operands.outputs));
                 let lanes = [lanes(operands.channels), lanes(operands.channels.saturating_sub(8))];
                 let mut sums = [[_mm256_setzero_si256(); 2]; R];
                 if !operands.starts {
