@@ -20,7 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs what the tests need: the boards' targets, QEMU, a Vulkan driver and Miri.
+    /// Installs what the tests need: the boards' targets, QEMU and a Vulkan driver.
     Setup,
     /// Installs what the tests need and runs all of them, those in QEMU and on wgpu included.
     Test,
@@ -74,9 +74,7 @@ enum Command {
 
 fn main() -> Result<ExitCode> {
     match Cli::parse().command {
-        Command::Setup => {
-            xtask::test::set_up().and_then(|()| xtask::miri::set_up()).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Setup => xtask::test::set_up().map(|()| ExitCode::SUCCESS),
         Command::Test => xtask::test::run().map(|()| ExitCode::SUCCESS),
         Command::BenchMcu(peers) => xtask::bench_mcu::run(&peers).map(|()| ExitCode::SUCCESS),
         Command::BenchBoards => xtask::bench_boards::run().map(|()| ExitCode::SUCCESS),

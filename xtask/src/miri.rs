@@ -28,7 +28,7 @@ const PROGRAMS: [&str; 4] = ["--lib", "--test=kernels", "--test=tokens", "--test
 /// Installs Miri, and the sources of the standard library that it interprets, where they are missing.
 ///
 /// Errors: no rustup, or no Miri to be had.
-pub fn set_up() -> Result<()> {
+fn set_up() -> Result<()> {
     let runs = |arguments: &[&str]| {
         let status = cargo(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
