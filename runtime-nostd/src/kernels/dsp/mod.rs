@@ -6,6 +6,8 @@
 
 mod attention;
 mod dot;
+mod exponential;
+mod gelu;
 mod instructions;
 mod row;
 mod tile;
@@ -13,8 +15,8 @@ mod token;
 mod widen;
 
 use chord_plan::bundle::{Floats, LayerView};
-use chord_plan::manifest::Layer;
-use chord_plan::numerics::channel_output;
+use chord_plan::manifest::{Activation, Layer};
+use chord_plan::numerics::{channel_output, relu};
 
 use self::row::WideRow;
 use self::tile::tile;
@@ -141,6 +143,13 @@ impl Armv7EM for Dsp {}
 impl<K: Armv7EM> Tokenwise for K {
     fn quantise(&self, x: &[f32], out: &mut [i8]) -> f32 {
         token::quantise(x, out)
+    }
+
+    fn activate(&self, activation: Activation, x: &mut [f32]) {
+        match activation {
+            Activation::Gelu => gelu::gelu(x),
+            Activation::Relu => x.iter_mut().for_each(|x| *x = relu(*x)),
+        }
     }
 
     fn add(&self, x: &mut [f32], y: &[f32]) {
