@@ -26,12 +26,16 @@ impl<'a> Widths<'a> {
         self.palette.bits(four >> (2 * (channel % 4)) & 3).unwrap_or(0)
     }
 
-    /// Of a layer of `outputs` channels what a loop of a kernel needs; `None` if the plan is shorter, or empty.
+    /// Of a layer of `outputs` channels what a loop of a kernel needs; `None` if the plan is too short.
     #[cfg(chord_dsp)]
     pub(crate) fn bytes(&self, outputs: usize) -> Option<PlanBytes<'a>> {
         let end = self.first_channel.checked_add(outputs)?;
-        let bytes = self.packed.get(..end.div_ceil(4))?;
         let widths = [0, 1, 2, 3].map(|code| self.palette.bits(code).unwrap_or(0));
+        if self.packed.is_empty() {
+            // No plan: all codes are 0.
+            return Some(PlanBytes { bytes: &[], first: 0, widths: [widths[0]; 4] });
+        }
+        let bytes = self.packed.get(..end.div_ceil(4))?;
         Some(PlanBytes { bytes, first: self.first_channel, widths })
     }
 }
@@ -39,6 +43,7 @@ impl<'a> Widths<'a> {
 /// A plan's codes, four to a byte.
 #[cfg(chord_dsp)]
 pub(crate) struct PlanBytes<'a> {
+    /// None if all codes have one width.
     pub(crate) bytes: &'a [u8],
     /// Place of the layer's first channel.
     pub(crate) first: usize,

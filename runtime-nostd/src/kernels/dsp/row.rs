@@ -146,7 +146,8 @@ impl<'w> WideRow<'w> {
             biases: biases.as_ptr(),
             out: out.as_mut_ptr(),
             left: if ends_in_words { outputs } else { outputs - 1 },
-            plan: plan.bytes.as_ptr(),
+            // Where all codes have one width any bytes will do, and a layer has more than its plan.
+            plan: if plan.bytes.is_empty() { codes.as_ptr().cast() } else { plan.bytes.as_ptr() },
             stride: inputs,
             row: self.doubled.as_ptr(),
             end: self.doubled.as_ptr_range().end,

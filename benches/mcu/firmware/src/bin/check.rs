@@ -3,6 +3,7 @@
 #![no_main]
 
 use chord_kernel_bench::{LAYER, Random, bundle, pack_plan};
+use chord_plan::Palette;
 use chord_plan::bundle::Floats;
 use chord_plan::manifest::Activation;
 use chord_runtime::Widths;
@@ -56,7 +57,11 @@ fn main() -> ! {
                     },
                     PLAN,
                 );
-                let widths = Widths::new(PLAN, bundle.manifest().palette, layer.layer().first_channel);
+                let widths = match widths {
+                    // No plan, as the profile encoder has it.
+                    0 if extreme < 4 => Widths::new(&[], Palette::EIGHT_BITS, 0),
+                    _ => Widths::new(PLAN, bundle.manifest().palette, layer.layer().first_channel),
+                };
                 let rows = if random.below(3) == 0 { 1 } else { 1 + random.below(ROWS) };
                 // Rows whose magnitudes sum to about what two 2-bit channels can share a sum for.
                 let (edge, sign) = (5440 + random.below(40), [-1, 1][random.below(2)]);
