@@ -25,4 +25,28 @@ impl<'a> Widths<'a> {
         let four = self.packed.get(channel / 4).copied().unwrap_or(0);
         self.palette.bits(four >> (2 * (channel % 4)) & 3).unwrap_or(0)
     }
+
+    /// Of a layer of `outputs` channels what a loop of a kernel needs; `None` if the plan is too short.
+    #[cfg(chord_dsp)]
+    pub(crate) fn bytes(&self, outputs: usize) -> Option<PlanBytes<'a>> {
+        let end = self.first_channel.checked_add(outputs)?;
+        let widths = [0, 1, 2, 3].map(|code| self.palette.bits(code).unwrap_or(0));
+        if self.packed.is_empty() {
+            // No plan: all codes are 0.
+            return Some(PlanBytes { bytes: &[], first: 0, widths: [widths[0]; 4] });
+        }
+        let bytes = self.packed.get(..end.div_ceil(4))?;
+        Some(PlanBytes { bytes, first: self.first_channel, widths })
+    }
+}
+
+/// A plan's codes, four to a byte.
+#[cfg(chord_dsp)]
+pub(crate) struct PlanBytes<'a> {
+    /// None if all codes have one width.
+    pub(crate) bytes: &'a [u8],
+    /// Place of the layer's first channel.
+    pub(crate) first: usize,
+    /// Bits of each code.
+    pub(crate) widths: [u8; 4],
 }

@@ -227,6 +227,15 @@ impl<'a> LayerView<'a> {
         row_of(self.codes, channel, self.layer.inputs)
     }
 
+    /// Ranges and biases where a channel has one of each; `None` if its widths have their own, or if the numbers do not
+    /// lie as the target's f32 do.
+    pub fn per_channel(&self) -> Option<[&'a [f32]; 2]> {
+        match self.granularity {
+            Granularity::PerChannel => Some([self.ranges.as_slice()?, self.biases.as_slice()?]),
+            Granularity::PerWidth => None,
+        }
+    }
+
     /// Range of an output channel at a width of the palette above 0 bits.
     pub fn range(&self, channel: usize, bits: u8) -> f32 {
         self.number(self.ranges, Palette::widths_above_zero, channel, bits)

@@ -5,7 +5,8 @@
 //! channel's codes by themselves. Packed, a layer is numbers of groups at 8, 4 and 2 bits and of channels at 0 bits; a
 //! channel and its bias for each of the latter; then the groups, widest first: their outputs' offsets in bytes, steps
 //! and biases, one word each, then their blocks. At 4 bits two blocks share one's bytes, the first in the low bits; at
-//! 2 bits four do. What is left at the end shares its bytes in the same way, the first codes in the low bits.
+//! 2 bits four do. Blocks at the end that are too few for that share bytes with themselves: at 4 bits channels 0 and 2, 1
+//! and 3, at 2 bits all four, the first in the low bits.
 
 use chord_plan::bundle::LayerView;
 use chord_plan::manifest::Layer;
@@ -44,7 +45,7 @@ pub(super) trait Tiles: Tokenwise {
         lay(channels, bits, weights);
     }
 
-    /// The weights of a packed group, as [`lay`](Self::lay).
+    /// The weights of a packed group, as [`lay`](Self::lay); there is room for whole steps.
     fn unpack(&self, packed: &[i8], bits: u8, weights: &mut [Block]) {
         unpack(packed, bits, weights);
     }
@@ -173,7 +174,7 @@ impl<T: Tiles> Linear for T {
                     pass.multiply(Some(bytes.as_chunks().0), bits, numbers);
                     continue;
                 }
-                self.unpack(bytes, bits, span_blocks(pass.weights, inputs));
+                self.unpack(bytes, bits, pass.weights);
                 self.weave(pass.weights);
                 pass.multiply(None, bits, numbers);
             }
@@ -213,11 +214,6 @@ fn one_row(
 /// Words that the codes of a packed group take.
 pub(super) const fn stored(inputs: usize, bits: u8) -> usize {
     inputs.div_ceil(4) * bits as usize / 2
-}
-
-/// The blocks that hold inputs.
-fn span_blocks(weights: &mut [Block], inputs: usize) -> &mut [Block] {
-    weights.get_mut(..inputs.div_ceil(4)).unwrap_or_default()
 }
 
 /// Words of scratch memory that a layer takes.
@@ -263,15 +259,26 @@ fn pack_bits<const BITS: u8, const PER_BYTE: usize>(channels: [&[i8]; 4], bytes:
         for (i, block) in codes.iter_mut().enumerate() {
             *block = bytemuck::cast(channels.map(|channel| word(channel, PER_BYTE * first + i).to_le()));
         }
-        let len = part.len();
+        let whole = part.len() == 16;
         part.fill(0);
-        for (i, codes) in codes.as_flattened().chunks_exact(len.max(1)).take(PER_BYTE).enumerate() {
-            for (byte, code) in part.iter_mut().zip(codes) {
-                let code: u8 = *code;
-                *byte |= code >> (8 - BITS) << (usize::from(BITS) * i);
+        for (i, block) in codes.iter().enumerate() {
+            let shared = |code: u8| code >> (8 - BITS) << (usize::from(BITS) * i);
+            if whole {
+                part.iter_mut().zip(block).for_each(|(byte, &code)| *byte |= shared(code));
+                continue;
+            }
+            for (place, byte) in part.iter_mut().enumerate() {
+                let code = codes.as_flattened().get(at_end::<PER_BYTE>(place, i));
+                *byte |= shared(code.copied().unwrap_or(0));
             }
         }
     }
+}
+
+/// Where in the last blocks the code is that stands in part `i` of a byte of them.
+const fn at_end<const PER_BYTE: usize>(byte: usize, i: usize) -> usize {
+    let shared = 16 / PER_BYTE;
+    16 * (byte / shared) + shared * i + byte % shared
 }
 
 /// As [`Tiles::lay_rows`], one row after the other.
@@ -323,15 +330,20 @@ pub(super) fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
 fn unpack_bits<const BITS: usize, const PER_BYTE: usize>(packed: &[i8], weights: &mut [Block]) {
     // The bit below the code's, whatever it is, becomes the 1 of `2 q + 1`.
     let level = |byte: i8, i: usize| byte << (8 - BITS - BITS * i) >> (7 - BITS) | 1;
-    let (whole, rest) = weights.as_chunks_mut::<PER_BYTE>();
     let (blocks, end) = packed.as_chunks::<16>();
-    for (block, out) in blocks.iter().zip(whole) {
+    let Some((whole, rest)) = weights.split_at_mut_checked(PER_BYTE * blocks.len()) else { return };
+    for (block, out) in blocks.iter().zip(whole.chunks_exact_mut(PER_BYTE)) {
         for (i, out) in out.iter_mut().enumerate() {
             *out = block.map(|byte| level(byte, i));
         }
     }
-    for (i, out) in rest.as_flattened_mut().chunks_exact_mut(end.len().max(1)).enumerate() {
-        out.iter_mut().zip(end).for_each(|(code, &byte)| *code = level(byte, i));
+    let rest = rest.as_flattened_mut();
+    for (place, &byte) in end.iter().enumerate() {
+        for i in 0..PER_BYTE {
+            if let Some(code) = rest.get_mut(at_end::<PER_BYTE>(place, i)) {
+                *code = level(byte, i);
+            }
+        }
     }
 }
 

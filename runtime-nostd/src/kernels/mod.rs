@@ -5,7 +5,7 @@ mod blocks;
 #[cfg(chord_dsp)]
 #[allow(unsafe_code)]
 mod dsp;
-#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+#[cfg(any(chord_dsp, target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
 mod elementary;
 #[cfg(chord_mve)]
 #[allow(unsafe_code)]

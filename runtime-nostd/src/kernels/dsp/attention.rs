@@ -5,7 +5,9 @@
 
 use core::arch::naked_asm;
 
-use chord_plan::numerics::{attend, exponentials};
+use chord_plan::numerics::attend;
+
+use super::exponential::exponentials;
 
 /// As [`attend`].
 pub(super) fn attention(

@@ -6,6 +6,8 @@
 
 mod attention;
 mod dot;
+mod exponential;
+mod gelu;
 mod instructions;
 mod row;
 mod tile;
@@ -13,8 +15,8 @@ mod token;
 mod widen;
 
 use chord_plan::bundle::{Floats, LayerView};
-use chord_plan::manifest::Layer;
-use chord_plan::numerics::channel_output;
+use chord_plan::manifest::{Activation, Layer};
+use chord_plan::numerics::relu;
 
 use self::row::WideRow;
 use self::tile::tile;
@@ -25,7 +27,7 @@ use self::widen::{
 use super::packed;
 use super::{
     Linear, ROW_PAIR_HEADER, Tokens, Tokenwise, groups, numbers, pairs, parts_after_first, row_pair_words,
-    scratch_words, step_and_bias,
+    scratch_words,
 };
 use crate::Widths;
 use crate::span::{copy, span_mut};
@@ -48,9 +50,11 @@ impl Linear for Dsp {
         if let &[scale] = tokens.scales
             && tokens.codes.len() == inputs
             && out.len() == outputs
-            && let Some(row) = WideRow::new(tokens.codes, scale, scratch)
+            && let Some((row, memory)) = scratch.split_at_mut_checked(2 * pairs(inputs))
+            && let Some(row) = WideRow::new(tokens.codes, scale, row)
+            && row.in_place(layer, widths, memory, out)
         {
-            return one_row(&row, scale, layer, widths, out);
+            return;
         }
         let Some(mut pass) = Pass::new(tokens, inputs, outputs, scratch, out) else {
             return out.fill(f32::NAN);
@@ -143,6 +147,13 @@ impl<K: Armv7EM> Tokenwise for K {
         token::quantise(x, out)
     }
 
+    fn activate(&self, activation: Activation, x: &mut [f32]) {
+        match activation {
+            Activation::Gelu => gelu::gelu(x),
+            Activation::Relu => x.iter_mut().for_each(|x| *x = relu(*x)),
+        }
+    }
+
     fn add(&self, x: &mut [f32], y: &[f32]) {
         token::add(x, y);
     }
@@ -162,39 +173,6 @@ impl<K: Armv7EM> Tokenwise for K {
         out: &mut [f32],
     ) {
         attention::attention(query, keys, values, stride, scale, scores, out);
-    }
-}
-
-/// One row in place: a code cut to `b` bits is the stored byte without its low bits.
-fn one_row(row: &WideRow<'_>, scale: f32, layer: &LayerView<'_>, widths: Widths<'_>, out: &mut [f32]) {
-    let mut two = |channels: [(usize, u8); 2]| {
-        let codes = channels.map(|(channel, _)| layer.codes(channel));
-        let masks = channels.map(|(_, bits)| 0x0101_0101 * (0xff << (8 - bits) & 0xff));
-        let (sum, products) = row.in_place(codes, masks);
-        for ((channel, bits), products) in channels.into_iter().zip(products) {
-            let t = (products >> (8 - bits)) + sum;
-            let [step, bias] = step_and_bias(layer, channel, bits);
-            if let Some(y) = out.get_mut(channel) {
-                *y = channel_output(t, step, scale, bias);
-            }
-        }
-    };
-    let mut waiting = None;
-    for channel in 0..layer.layer().outputs {
-        let bits = widths.bits(channel);
-        if bits == 0 {
-            continue;
-        }
-        match waiting.take() {
-            None => waiting = Some((channel, bits)),
-            Some(other) => two([other, (channel, bits)]),
-        }
-    }
-    if let Some(last) = waiting {
-        two([last; 2]);
-    }
-    for (channel, y) in out.iter_mut().enumerate().filter(|(channel, _)| widths.bits(*channel) == 0) {
-        *y = layer.bias(channel, 0);
     }
 }
 
@@ -235,10 +213,11 @@ impl<'p> Pass<'p> {
         if count == 0 || tokens.codes.len() != count * inputs || out.len() != count * outputs {
             return None;
         }
-        let (acts, weights) = scratch.split_at_mut_checked(scratch.len() - 4 * pairs(inputs))?;
+        let row_pairs = count.div_ceil(2) * row_pair_words(pairs(inputs));
+        let (acts, weights) = scratch.split_at_mut_checked(row_pairs)?;
         let largest = rows(tokens, inputs, acts);
         let twin = largest <= Row::TWIN_LIMIT && parts_after_first(pairs(inputs)) <= Row::TWIN_PARTS;
-        let (weights, _) = weights.as_chunks_mut();
+        let (weights, _) = weights.get_mut(..4 * pairs(inputs))?.as_chunks_mut();
         Some(Self { acts, weights, count, outputs, twin, started: None, out })
     }
 

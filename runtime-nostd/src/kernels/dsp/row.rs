@@ -6,10 +6,17 @@
 
 use core::arch::naked_asm;
 
+use bytemuck::cast_slice_mut;
+use chord_plan::bundle::LayerView;
+use chord_plan::manifest::Layer;
+use chord_plan::numerics::step;
+
 use super::super::packed::{Run, SIGNS};
 use super::super::word;
 use super::instructions::{sxtb16, sxtb16_ror8, usada8};
 use super::widen::Row;
+use crate::Widths;
+use crate::span::copy;
 
 /// A widened row.
 pub(super) struct WideRow<'w> {
@@ -107,27 +114,61 @@ impl<'w> WideRow<'w> {
         }
     }
 
-    /// `sum a` and `sum 2 a (k & mask)` of two channels that are read in place.
-    pub(super) fn in_place(&self, channels: [&[i8]; 2], masks: [u32; 2]) -> (i32, [i32; 2]) {
-        let fours = channels[0].len().min(channels[1].len()) / 4;
-        let (mut products, mut acts) = ([0; 2], self.doubled);
-        if fours > 0 && acts.len() >= 2 * fours {
-            // SAFETY: reads `fours` words of either channel, at any alignment, and two words of `acts` for each.
-            let both = unsafe {
-                let [a, b] = channels.map(<[i8]>::as_ptr);
-                two_channels(acts.as_ptr(), a, b, &Masks { masks, fours })
-            };
-            products = [both as i32, (both >> 32) as i32];
-            acts = acts.get(2 * fours..).unwrap_or_default();
+    /// The outputs of a layer that is read in place, one channel after another. `false`, and nothing done, if a channel has
+    /// a range for each width, or the buffers do not fit together. `memory` is as long as the row.
+    pub(super) fn in_place(
+        &self,
+        layer: &LayerView<'_>,
+        widths: Widths<'_>,
+        memory: &mut [u32],
+        out: &mut [f32],
+    ) -> bool {
+        let (&Layer { inputs, outputs, .. }, codes) = (layer.layer(), layer.all_codes());
+        let (fours, Some([ranges, biases])) = (self.doubled.len() / 2, layer.per_channel()) else {
+            return false;
+        };
+        let (Some(plan), Some(bytes)) = (widths.bytes(outputs), cast_slice_mut(memory).get_mut(..4 * fours))
+        else {
+            return false;
+        };
+        let fit = [codes.len() == inputs * outputs, inputs.div_ceil(4) == fours];
+        if outputs == 0 || ![ranges, biases, out].iter().all(|x| x.len() == outputs) || fit.contains(&false) {
+            return false;
         }
-        if let &[even, odd] = acts {
-            for ((product, channel), mask) in products.iter_mut().zip(channels).zip(masks) {
-                let word = word(channel, fours) & mask;
-                *product = super::instructions::smlad(odd, sxtb16_ror8(word), *product);
-                *product = super::instructions::smlad(even, sxtb16(word), *product);
-            }
+        // The row goes on with zeros: what a channel's last word has of the next one does not matter. The last channel
+        // has none.
+        let last = codes.get(inputs * (outputs - 1)..).unwrap_or_default();
+        let ends_in_words = 4 * fours == inputs;
+        let mut channels = Channels {
+            place: plan.first,
+            codes: codes.as_ptr(),
+            ranges: ranges.as_ptr(),
+            biases: biases.as_ptr(),
+            out: out.as_mut_ptr(),
+            left: if ends_in_words { outputs } else { outputs - 1 },
+            // Where all codes have one width any bytes will do, and a layer has more than its plan.
+            plan: if plan.bytes.is_empty() { codes.as_ptr().cast() } else { plan.bytes.as_ptr() },
+            stride: inputs,
+            row: self.doubled.as_ptr(),
+            end: self.doubled.as_ptr_range().end,
+            sixteens: fours / 4,
+            fours: fours % 4,
+            sum: self.sum,
+            scale: self.scale,
+            widths: plan.widths.map(Cut::to),
+        };
+        if channels.left > 0 {
+            // SAFETY: reads a code of `plan` for each channel and its number in `ranges` and `biases`, all of the row and
+            // as many words of codes, of the last channel no more than the layer has; writes `left` floats of `out`.
+            unsafe { in_place(&mut channels) };
         }
-        (self.sum, products)
+        if !ends_in_words {
+            copy(last, bytes);
+            (channels.codes, channels.left) = (bytes.as_ptr(), 1);
+            // SAFETY: as above, the channel's codes in memory of their own.
+            unsafe { in_place(&mut channels) };
+        }
+        true
     }
 }
 
@@ -579,59 +620,160 @@ unsafe extern "C" fn two_bits(_groups: *const u32, _frame: *const Frame) {
     )
 }
 
-/// What [`two_channels`] reads; the assembly knows the order.
+/// What [`in_place`] reads; the assembly knows the order. The first six go on from channel to channel.
 #[repr(C)]
-struct Masks {
-    masks: [u32; 2],
+struct Channels {
+    place: usize,
+    codes: *const i8,
+    ranges: *const f32,
+    biases: *const f32,
+    out: *mut f32,
+    left: usize,
+    plan: *const u8,
+    stride: usize,
+    row: *const u32,
+    end: *const u32,
+    /// Blocks of sixteen inputs, and words of four that come before them.
+    sixteens: usize,
     fours: usize,
+    sum: i32,
+    scale: f32,
+    /// For each code of the plan.
+    widths: [Cut; 4],
 }
 
-/// Sums of two channels, the first in the low half of the result.
+/// How codes are cut to a width.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Cut {
+    /// From a sum of codes at the tops of halves to one of `2 q`.
+    shift: u32,
+    /// From a range to a step.
+    step: f32,
+    /// 0 at 0 bits.
+    mask: u32,
+    unused: u32,
+}
+
+impl Cut {
+    fn to(bits: u8) -> Self {
+        let bits = bits.min(8);
+        let mask = 0xff00_ff00 << (8 - bits) & 0xff00_ff00;
+        Self {
+            shift: u32::from(16 - bits),
+            step: step(1.0, bits),
+            mask: if bits == 0 { 0 } else { mask },
+            unused: 0,
+        }
+    }
+}
+
+/// Two words of the row, `$a` and `$b`, by one of the codes.
+macro_rules! four {
+    ($a:literal, $b:literal) => {
+        concat!(
+            "ldr r2, [r1], #4\n",
+            "and.w r3, r12, r2, lsl #8\n",
+            "smlad lr, r3, ",
+            $a,
+            ", lr\n",
+            "and.w r2, r12, r2\n",
+            "smlad lr, r2, ",
+            $b,
+            ", lr\n",
+        )
+    };
+}
+
+// A word's bytes 1 and 3 are the tops of its halves, and so are 0 and 2 once it is shifted. Registers of the loops: r0 and
+// r4-r11 the row, r1 codes, r12 mask, lr sum; s0 scale, s1 what makes a step. At sp lie the channels, the row's end, the
+// shift.
 #[unsafe(naked)]
-unsafe extern "C" fn two_channels(
-    _acts: *const u32,
-    _a: *const i8,
-    _b: *const i8,
-    _masks: *const Masks,
-) -> u64 {
+unsafe extern "C" fn in_place(_channels: &mut Channels) {
     naked_asm!(
         concat!(".cpu ", env!("CHORD_DSP_CORE")),
         "push {{r4-r11, lr}}",
-        "ldm r3, {{r8, r9, lr}}",
-        "mov r10, #0",
-        "mov r11, #0",
-        // 52 bytes to four inputs of the block.
-        "subs r3, lr, #1",
-        "and r3, #3",
-        "adds r3, #1",
-        "mov r12, #52",
-        "adr.w r4, 63f",
-        "mls r4, r3, r12, r4",
-        "orr r4, #1",
-        "bx r4",
-        ".p2align 2",
+        "sub sp, #12",
+        "ldr r1, [r0, #36]",
+        "strd r0, r1, [sp]",
+        "vldr s0, [r0, #52]",
+        "2:",
+        "ldr r2, [sp]",
+        "ldrd r4, r1, [r2]",
+        "ldrd r6, r7, [r2, #24]",
+        "lsrs r5, r4, #2",
+        "ldrb r5, [r6, r5]",
+        "and r3, r4, #3",
+        "lsls r3, #1",
+        "lsrs r5, r3",
+        "and r5, #3",
+        "adds r4, #1",
+        "adds r7, r1",
+        "strd r4, r7, [r2]",
+        "add r3, r2, #56",
+        "add r3, r3, r5, lsl #4",
+        "ldm r3, {{r6, r7, r12}}",
+        "cmp r12, #0",
+        "beq 7f",
+        "str r6, [sp, #8]",
+        "vmov s1, r7",
+        "ldr r0, [r2, #32]",
+        "ldrd r5, r4, [r2, #40]",
+        "mov lr, #0",
+        "cbz r4, 4f",
+        "3:",
+        "ldrd r6, r7, [r0], #8",
+        four!("r6", "r7"),
+        "subs r4, #1",
+        "bne 3b",
+        "4:",
+        "lsrs r5, #1",
+        "bcs 6f",
+        "beq 65f",
+        "5:",
+        "ldm r0!, {{r4-r11}}",
+        four!("r4", "r5"),
+        four!("r6", "r7"),
+        four!("r8", "r9"),
+        four!("r10", "r11"),
+        "6:",
+        "ldm r0!, {{r4-r11}}",
+        four!("r4", "r5"),
+        four!("r6", "r7"),
+        four!("r8", "r9"),
+        four!("r10", "r11"),
+        "ldr r2, [sp, #4]",
+        "cmp r0, r2",
+        "bne 5b",
         "65:",
-        ".rept 4",
-        "ldrd r4, r5, [r0], #8",
-        "ldr.w r6, [r1], #4",
-        "ldr.w r7, [r2], #4",
-        "and.w r6, r6, r8",
-        "and.w r7, r7, r9",
-        "sxtb16 r12, r6",
-        "smlad r10, r12, r4, r10",
-        "sxtb16 r12, r7",
-        "smlad r11, r12, r4, r11",
-        "sxtb16 r12, r6, ror #8",
-        "smlad r10, r12, r5, r10",
-        "sxtb16 r12, r7, ror #8",
-        "smlad r11, r12, r5, r11",
-        ".endr",
-        "63:",
-        "subs lr, r3",
-        "mov r3, #4",
-        "bne 65b",
-        "mov r0, r10",
-        "mov r1, r11",
+        "ldr r2, [sp]",
+        "ldr r6, [sp, #8]",
+        "ldr r3, [r2, #48]",
+        "asr lr, r6",
+        "add lr, r3",
+        "vmov s2, lr",
+        "vcvt.f32.s32 s2, s2",
+        "add r7, r2, #8",
+        "ldm r7, {{r3-r6}}",
+        "vldmia r3!, {{s3}}",
+        "vldmia r4!, {{s4}}",
+        "vmul.f32 s3, s3, s1",
+        "vmul.f32 s2, s2, s3",
+        "vmul.f32 s2, s2, s0",
+        "vadd.f32 s2, s2, s4",
+        "66:",
+        "vstmia r5!, {{s2}}",
+        "subs r6, #1",
+        "stm r7, {{r3-r6}}",
+        "bne 2b",
+        "add sp, #12",
         "pop {{r4-r11, pc}}",
+        // No bits: the bias alone.
+        "7:",
+        "add r7, r2, #8",
+        "ldm r7, {{r3-r6}}",
+        "adds r3, #4",
+        "vldmia r4!, {{s2}}",
+        "b 66b",
     )
 }

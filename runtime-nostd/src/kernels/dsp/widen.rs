@@ -7,7 +7,7 @@ use core::arch::naked_asm;
 use super::super::packed::{SIGNS, twin, two_bits};
 use super::super::{BLOCK, ROW_PAIR_HEADER, Tokens, pairs, parts_after_first, row_pair_words, word};
 use super::instructions::{sxtb16, sxtb16_ror8, usada8};
-use crate::span::{copy, span};
+use crate::span::span;
 
 /// What the sums of a row are corrected with.
 #[derive(Clone, Copy, Debug)]
@@ -44,129 +44,234 @@ impl Row {
     }
 }
 
-/// Words of a channel or a row, the last one filled up with zeros.
+/// Widens the rows of `tokens`, two by two, each two behind their constants: starts of the sums (set later), scales,
+/// and for either row the constants of the twin split. A part but the first stands behind the starts of its twin sums.
+/// Returns the largest `sum |a|` of a part of a row. There are codes and room for all rows.
+pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> u32 {
+    let (pairs, count) = (pairs(inputs), tokens.scales.len());
+    let after_first = parts_after_first(pairs);
+    if tokens.codes.len() != count * inputs || acts.len() < count.div_ceil(2) * row_pair_words(pairs) {
+        return u32::MAX;
+    }
+    if inputs < 4 {
+        return short_rows(tokens, inputs, acts);
+    }
+    // A last word that is not full is read with the bytes before it.
+    let ends_early = usize::from(!inputs.is_multiple_of(4));
+    let mut rows = Rows {
+        codes: tokens.codes.as_ptr(),
+        two: 2 * inputs,
+        second: inputs,
+        scales: tokens.scales.as_ptr(),
+        second_scale: 4,
+        acts: acts.as_mut_ptr(),
+        left: count / 2,
+        first: (pairs - BLOCK * after_first) / 2 - if after_first == 0 { ends_early } else { 0 },
+        more: after_first,
+        shift: (32 - 8 * (inputs % 4)) * ends_early,
+        largest: 0,
+        memory: [0; 6],
+    };
+    if rows.left > 0 {
+        // SAFETY: there are codes and scales of that many twos of rows, of four codes or more, and room for them.
+        unsafe { widen(&mut rows) };
+    }
+    if count % 2 == 1 {
+        // An odd last row goes in twice.
+        (rows.second, rows.second_scale, rows.left) = (0, 0, 1);
+        // SAFETY: as above; the frame has gone on to the last row.
+        unsafe { widen(&mut rows) };
+    }
+    rows.largest
+}
+
+/// As [`rows`], of fewer than four inputs.
+fn short_rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> u32 {
+    let mut largest = 0;
+    let twos = tokens.codes.chunks((2 * inputs).max(1)).zip(tokens.scales.chunks(2));
+    for ((codes, scales), pair) in twos.zip(acts.as_chunks_mut::<{ row_pair_words(2) }>().0) {
+        let second = codes.len() - inputs.min(codes.len());
+        let words = [0, second].map(|start| word(span(codes, start, inputs), 0));
+        let [a, b] = words.map(|word| Row { sum: usada8(word ^ SIGNS, 0, 0) as i32 - 4 * 128 });
+        words.iter().for_each(|word| largest = largest.max(usada8(word ^ SIGNS, SIGNS, 0)));
+        let [first_scale, last_scale] = [scales.first(), scales.last()].map(|x| x.map_or(0, |x| x.to_bits()));
+        *pair = [
+            0,
+            0,
+            first_scale,
+            last_scale,
+            a.twin_low() as u32,
+            a.sum as u32,
+            b.twin_low() as u32,
+            b.sum as u32,
+            a.twin_start(),
+            b.twin_start(),
+            sxtb16(words[0]),
+            sxtb16(words[1]),
+            sxtb16_ror8(words[0]),
+            sxtb16_ror8(words[1]),
+        ];
+    }
+    largest
+}
+
+/// What [`widen`] works on; the assembly knows the order. Codes, scales, room and the largest sum go on from two to two.
+#[repr(C)]
+struct Rows {
+    codes: *const i8,
+    /// From two rows to the next two, and from the first to the second, in bytes.
+    two: usize,
+    second: usize,
+    scales: *const f32,
+    second_scale: usize,
+    acts: *mut u32,
+    left: usize,
+    /// Whole words of the first part, and parts after it.
+    first: usize,
+    more: usize,
+    /// Bits of a last word that is not full, before its own; 0 if it is.
+    shift: usize,
+    largest: u32,
+    /// Parts to come, -1 once the last word is done, the sums so far, where a part's starts go.
+    memory: [u32; 6],
+}
+
+// Registers: r0 and r1 codes, r2 room, r3 words; r4-r7 sums of codes plus 128 and of magnitudes, r10 and r11 words, r8-r11
+// pairs, r12 signs, lr zero. Between the loops r8 is the frame, which lies at sp.
+#[unsafe(naked)]
+unsafe extern "C" fn widen(_rows: &mut Rows) {
+    naked_asm!(
+        concat!(".cpu ", env!("CHORD_DSP_CORE")),
+        "push {{r0, r4-r11, lr}}",
+        "mov r8, r0",
+        "mov r12, #0x80808080",
+        "mov lr, #0",
+        "2:",
+        "ldrd r0, r9, [r8]",
+        "add r9, r0",
+        "str r9, [r8]",
+        "ldr r1, [r8, #8]",
+        "add r1, r0",
+        "ldrd r10, r11, [r8, #12]",
+        "ldr r3, [r10]",
+        "ldr r11, [r10, r11]",
+        "add r10, #8",
+        "str r10, [r8, #12]",
+        "ldr r2, [r8, #20]",
+        "strd r3, r11, [r2, #8]",
+        "add r2, #32",
+        "ldrd r3, r9, [r8, #28]",
+        "str r9, [r8, #44]",
+        "strd lr, lr, [r8, #48]",
+        "strd lr, lr, [r8, #56]",
+        // A part.
+        "3:",
+        "str r2, [r8, #64]",
+        "add r2, #8",
+        "movs r4, #0",
+        "movs r5, #0",
+        "movs r6, #0",
+        "movs r7, #0",
+        "4:",
+        "ldr r10, [r0], #4",
+        "ldr r11, [r1], #4",
+        "5:",
+        "eor r8, r10, r12",
+        "eor r9, r11, r12",
+        "usada8 r4, r8, lr, r4",
+        "usada8 r5, r8, r12, r5",
+        "usada8 r6, r9, lr, r6",
+        "usada8 r7, r9, r12, r7",
+        "sxtb16 r8, r10",
+        "sxtb16 r9, r11",
+        "sxtb16 r10, r10, ror #8",
+        "sxtb16 r11, r11, ror #8",
+        "subs r3, #1",
+        "stm r2!, {{r8-r11}}",
+        "bne 4b",
+        "ldr r8, [sp]",
+        "ldr r9, [r8, #44]",
+        "cmp r9, #0",
+        "bne 6f",
+        "ldr r3, [r8, #36]",
+        "cbz r3, 6f",
+        // The last word, of which the lower bytes come from before.
+        "sub r9, r9, #1",
+        "str r9, [r8, #44]",
+        "lsr r9, r3, #3",
+        "sub r10, r0, r9",
+        "sub r11, r1, r9",
+        "ldr r10, [r10]",
+        "ldr r11, [r11]",
+        "lsr r10, r3",
+        "lsr r11, r3",
+        "movs r3, #1",
+        "b 5b",
+        "6:",
+        "ldr r9, [r8, #64]",
+        "sub r10, r2, r9",
+        "sub r10, #8",
+        "sub r4, r4, r10, lsl #5",
+        "sub r6, r6, r10, lsl #5",
+        "ldr r10, [r8, #40]",
+        "cmp r5, r10",
+        "it hi",
+        "movhi r10, r5",
+        "cmp r7, r10",
+        "it hi",
+        "movhi r10, r7",
+        "str r10, [r8, #40]",
+        // Starts: 2^13 - (3 sum >> 1).
+        "add r10, r4, r4, lsl #1",
+        "add r11, r6, r6, lsl #1",
+        "asr r10, #1",
+        "asr r11, #1",
+        "rsb r10, r10, #0x2000",
+        "rsb r11, r11, #0x2000",
+        "strd r10, r11, [r9]",
+        // What low twin sums lack: -2^14 - (sum & 1).
+        "add r3, r8, #48",
+        "ldm r3, {{r5, r7, r10, r11}}",
+        "and r9, r4, #1",
+        "sub r5, r5, r9",
+        "sub r5, r5, #0x4000",
+        "add r7, r4",
+        "and r9, r6, #1",
+        "sub r10, r10, r9",
+        "sub r10, r10, #0x4000",
+        "add r11, r6",
+        "ldr r9, [r8, #44]",
+        "cmp r9, #0",
+        "ble 7f",
+        "stm r3, {{r5, r7, r10, r11}}",
+        "mov r3, #16",
+        "subs r9, #1",
+        "str r9, [r8, #44]",
+        "bne 3b",
+        "ldr r9, [r8, #36]",
+        "cmp r9, #0",
+        "it ne",
+        "movne r3, #15",
+        "b 3b",
+        "7:",
+        "ldr r9, [r8, #20]",
+        "add r9, #16",
+        "stm r9, {{r5, r7, r10, r11}}",
+        "str r2, [r8, #20]",
+        "ldr r9, [r8, #24]",
+        "subs r9, #1",
+        "str r9, [r8, #24]",
+        "bne 2b",
+        "pop {{r0, r4-r11, pc}}",
+    )
+}
+
+/// Words of a channel, the last one filled up with zeros.
 #[inline(always)]
 fn words(bytes: &[i8]) -> impl Iterator<Item = u32> {
     let (fours, rest) = bytes.as_chunks::<4>();
     let rest = (!rest.is_empty()).then(|| word(rest, 0));
     fours.iter().map(|&four| u32::from_le_bytes(bytemuck::cast(four))).chain(rest)
-}
-
-/// Widens the rows of `tokens`, two by two, each two behind their constants: starts of the sums (set later), scales,
-/// and for either row the constants of the twin split. A part but the first stands behind the starts of its twin sums.
-/// Returns the largest `sum |a|` of a part of a row.
-pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> u32 {
-    let mut largest = 0;
-    let pairs = pairs(inputs);
-    let after_first = parts_after_first(pairs);
-    let first_fours = (pairs - BLOCK * after_first) / 2;
-    let twos = tokens.codes.chunks((2 * inputs).max(1)).zip(tokens.scales.chunks(2));
-    for ((codes, scales), pair) in twos.zip(acts.chunks_exact_mut(row_pair_words(pairs).max(1))) {
-        // An odd last row goes in twice.
-        let mut a = span(codes, 0, inputs);
-        let (mut b, [first_scale, second_scale]) = match *scales {
-            [a, b] => (span(codes, inputs, inputs), [a, b]),
-            [scale] => (a, [scale, scale]),
-            _ => continue,
-        };
-        let Some(([_, _, constants @ .., x, y], mut body)) = pair.split_first_chunk_mut::<ROW_PAIR_HEADER>()
-        else {
-            continue;
-        };
-        let Some(out) = body.split_off_mut(..4 * first_fours) else { continue };
-        let two = part(&mut a, &mut b, out, &mut largest);
-        let [mut a_sum, mut b_sum] = two.map(|row| row.sum);
-        let [mut a_low, mut b_low] = two.map(Row::twin_low);
-        [*x, *y] = two.map(Row::twin_start);
-        for _ in 0..after_first {
-            let (Some(starts), Some(out)) = (body.split_off_mut(..2), body.split_off_mut(..2 * BLOCK)) else {
-                break;
-            };
-            let two = part(&mut a, &mut b, out, &mut largest);
-            copy(&two.map(Row::twin_start), starts);
-            let [a_row, b_row] = two;
-            a_sum += a_row.sum;
-            b_sum += b_row.sum;
-            a_low += a_row.twin_low();
-            b_low += b_row.twin_low();
-        }
-        let [first_scale, second_scale] = [first_scale, second_scale].map(f32::to_bits);
-        *constants = [first_scale, second_scale, a_low as u32, a_sum as u32, b_low as u32, b_sum as u32];
-    }
-    largest
-}
-
-/// Widens a part of two rows, as long as `out`, and takes it off them. `largest` is the largest sum of magnitudes so far.
-#[inline(never)]
-fn part(a: &mut &[i8], b: &mut &[i8], out: &mut [u32], largest: &mut u32) -> [Row; 2] {
-    let inputs = out.len();
-    let sums = two_rows(a.get(..inputs).unwrap_or(a), b.get(..inputs).unwrap_or(b), out);
-    *a = a.get(inputs..).unwrap_or_default();
-    *b = b.get(inputs..).unwrap_or_default();
-    sums.map(|[sum, magnitude]| {
-        *largest = (*largest).max(magnitude);
-        Row { sum: sum as i32 - 128 * inputs as i32 }
-    })
-}
-
-/// Widens two rows; returns the sum of each one's codes plus 128, and the sum of its magnitudes.
-fn two_rows(first: &[i8], second: &[i8], out: &mut [u32]) -> [[u32; 2]; 2] {
-    let fours = (first.len().min(second.len()) / 4).min(out.len() / 4);
-    let mut sums = [[0; 2]; 2];
-    if fours > 0 {
-        // SAFETY: reads that many fours of codes of either row, at any alignment, and writes as many fours of words.
-        unsafe { widen(first.as_ptr(), second.as_ptr(), out.as_mut_ptr(), fours, &mut sums) };
-    }
-    if let Some(out) = out.as_chunks_mut::<4>().0.get_mut(fours) {
-        let (a, b) = (word(first, fours), word(second, fours));
-        *out = [sxtb16(a), sxtb16(b), sxtb16_ror8(a), sxtb16_ror8(b)];
-        for ([sum, magnitude], word) in sums.iter_mut().zip([a, b]) {
-            *sum = usada8(word ^ SIGNS, 0, *sum);
-            *magnitude = usada8(word ^ SIGNS, SIGNS, *magnitude);
-        }
-    }
-    sums
-}
-
-// Registers: r4-r7 sums, r8 and r9 pairs, r10 and r11 codes, r12 signs, lr zero.
-#[unsafe(naked)]
-unsafe extern "C" fn widen(
-    _first: *const i8,
-    _second: *const i8,
-    _out: *mut u32,
-    _fours: usize,
-    _sums: *mut [[u32; 2]; 2],
-) {
-    naked_asm!(
-        concat!(".cpu ", env!("CHORD_DSP_CORE")),
-        "push {{r4-r11, lr}}",
-        "mov r4, #0",
-        "mov r5, #0",
-        "mov r6, #0",
-        "mov r7, #0",
-        "mov r12, #0x80808080",
-        "mov lr, #0",
-        "2:",
-        "ldr r10, [r0], #4",
-        "ldr r11, [r1], #4",
-        "sxtb16 r8, r10",
-        "sxtb16 r9, r11",
-        "strd r8, r9, [r2], #8",
-        "sxtb16 r8, r10, ror #8",
-        "sxtb16 r9, r11, ror #8",
-        "strd r8, r9, [r2], #8",
-        "eor r10, r12",
-        "eor r11, r12",
-        "usada8 r4, r10, lr, r4",
-        "usada8 r5, r10, r12, r5",
-        "usada8 r6, r11, lr, r6",
-        "usada8 r7, r11, r12, r7",
-        "subs r3, #1",
-        "bne 2b",
-        "ldr r0, [sp, #36]",
-        "stm r0, {{r4-r7}}",
-        "pop {{r4-r11, pc}}",
-    )
 }
 
 /// Four channels as streams of `2 q`, unsigned.

@@ -2,7 +2,9 @@
 
 use core::arch::naked_asm;
 
-use super::super::blocks::{self, Block, STEP};
+use super::super::blocks::{Block, STEP};
+use super::super::word;
+use crate::span::copy;
 
 /// As [`Tiles::lay_rows`](super::super::blocks::Tiles::lay_rows).
 pub(super) fn rows(tokens: &[i8], inputs: usize, width: usize, rows: &mut [Block]) {
@@ -34,32 +36,47 @@ pub(super) fn channels(channels: [&[i8]; 4], bits: u8, weights: &mut [Block]) {
     }
 }
 
-/// As [`Tiles::unpack`](super::super::blocks::Tiles::unpack).
+/// As [`Tiles::unpack`](super::super::blocks::Tiles::unpack), sixteen codes of each channel in turn.
 pub(super) fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
-    let (per_byte, run, levels) = match bits {
-        4 => (
-            2,
-            unpack_four_bits as unsafe extern "C" fn(_, _, _),
-            levels_four_bits as unsafe extern "C" fn(_, _),
-        ),
-        2 => (4, unpack_two_bits as _, levels_two_bits as _),
-        _ => return blocks::unpack(packed, bits, weights),
+    let (run, at_end): (unsafe extern "C" fn(_, _, _), unsafe extern "C" fn(_, _, _)) = match bits {
+        8 => (unpack_eight_bits, unpack_eight_bits),
+        4 => (unpack_four_bits, unpack_four_bits),
+        _ => (unpack_two_bits, unpack_two_bits_at_end),
     };
-    let count = (weights.len() / per_byte).min(packed.len() / STEP);
-    let (whole, end) = packed.split_at_checked(count * STEP).unwrap_or_default();
-    let (blocks, last) = weights.split_at_mut_checked(count * per_byte).unwrap_or_default();
-    // SAFETY: `count` times sixteen bytes, of which each becomes `per_byte` codes; as above.
-    unsafe { run(whole.as_ptr(), blocks.as_mut_ptr(), count) };
-    // What is left shares its bytes part by part: each part moves to the top of its bytes, and becomes levels there.
-    let words: &mut [u32] = bytemuck::try_cast_slice_mut(last).unwrap_or_default();
-    let parts = words.chunks_exact_mut((end.len() / 4).max(1)).take(per_byte);
-    for (part, shift) in parts.zip((0..8).step_by(8 / per_byte).rev()) {
-        for (to, from) in part.iter_mut().zip(end.as_chunks::<4>().0) {
-            *to = u32::from_le_bytes(bytemuck::cast(*from)) << shift;
+    let step = 8 * usize::from(bits);
+    let (steps, end) = packed.split_at_checked(packed.len() / step.max(1) * step).unwrap_or_default();
+    let count = steps.len() / step.max(1);
+    if weights.len() < 4 * packed.len().div_ceil(step.max(1)) || !weights.as_ptr().cast::<u32>().is_aligned()
+    {
+        return;
+    }
+    let (whole, last) = weights.split_at_mut_checked(4 * count).unwrap_or_default();
+    // SAFETY: reads `count` times the bytes of a step and writes as many times four blocks of words; the family is built
+    // for cores with MVE.
+    unsafe { run(steps.as_ptr(), whole.as_mut_ptr(), count) };
+    if !end.is_empty() {
+        let mut bytes = [0; 4 * STEP];
+        copy(end, &mut bytes);
+        if bits == 4 && end.len() % STEP != 0 {
+            // A block that shares bytes with itself, as one that shares them with the next.
+            let start = end.len() / STEP * STEP;
+            let [a, b] = [0, 1].map(|i| word(end.get(start..).unwrap_or_default(), i));
+            let block: [i8; STEP] = bytemuck::cast([a, b, a >> 4, b >> 4]);
+            copy(&block, bytes.get_mut(start..).unwrap_or_default());
+        }
+        // SAFETY: as above, one step.
+        unsafe { at_end(bytes.as_ptr(), last.as_mut_ptr(), 1) };
+    }
+}
+
+/// Turns packed groups of 8 bits from blocks, four words of a step to a channel, to sixteen codes of each channel in turn.
+pub(super) fn channels_of_blocks(weights: &mut [u32]) {
+    for step in weights.as_chunks_mut::<STEP>().0 {
+        let blocks = *step;
+        for (i, word) in step.iter_mut().enumerate() {
+            *word = blocks.get(i % 4 * 4 + i / 4).copied().unwrap_or(0);
         }
     }
-    // SAFETY: so many blocks; as above.
-    unsafe { levels(last.as_mut_ptr(), last.len()) };
 }
 
 // Registers: r2 inputs, r3 rows left, r12 inputs left.
@@ -85,7 +102,7 @@ unsafe extern "C" fn run_rows(_tokens: *const i8, _rows: *mut Block, _inputs: us
     )
 }
 
-/// Four channels to blocks, zeros behind their ends. `$level` makes levels of q0 to q3, with ones in q4's bytes.
+/// Four channels, sixteen codes of each in turn, zeros behind their ends. `$level` makes levels of q0 to q3, with ones in q4's bytes.
 macro_rules! run {
     ($name:ident, $level:expr) => {
         // Registers: r0 to r3 channels, r4 blocks, r5 inputs left.
@@ -112,10 +129,10 @@ macro_rules! run {
                 "vldrbt.u8 q2, [r2], #16",
                 "vldrbt.u8 q3, [r3], #16",
                 $level,
-                "vst40.32 {{q0, q1, q2, q3}}, [r4]",
-                "vst41.32 {{q0, q1, q2, q3}}, [r4]",
-                "vst42.32 {{q0, q1, q2, q3}}, [r4]",
-                "vst43.32 {{q0, q1, q2, q3}}, [r4]!",
+                "vstrb.8 q0, [r4], #16",
+                "vstrb.8 q1, [r4], #16",
+                "vstrb.8 q2, [r4], #16",
+                "vstrb.8 q3, [r4], #16",
                 "subs r5, #16",
                 "bhi 2b",
                 "vpop {{d8-d9}}",
@@ -154,75 +171,75 @@ run!(run_eight_bits, "");
 run!(run_four_bits, level!("#3"));
 run!(run_two_bits, level!("#5"));
 
-// Registers: r0 bytes, r1 blocks, lr rounds left; q3 ones.
-#[unsafe(naked)]
-unsafe extern "C" fn unpack_four_bits(_packed: *const i8, _weights: *mut Block, _count: usize) {
-    naked_asm!(
-        ".cpu cortex-m55",
-        "push {{r7, lr}}",
-        "vmov.i8 q3, #1",
-        "wls lr, r2, 3f",
-        "2:",
-        "vldrb.u8 q0, [r0], #16",
-        "vshl.i8 q1, q0, #4",
-        "vshr.s8 q0, q0, #3",
-        "vshr.s8 q1, q1, #3",
-        "vorr q0, q0, q3",
-        "vorr q1, q1, q3",
-        "vstrb.8 q1, [r1], #16",
-        "vstrb.8 q0, [r1], #16",
-        "le lr, 2b",
-        "3:",
-        "pop {{r7, pc}}",
-    )
-}
-
-#[unsafe(naked)]
-unsafe extern "C" fn unpack_two_bits(_packed: *const i8, _weights: *mut Block, _count: usize) {
-    naked_asm!(
-        ".cpu cortex-m55",
-        "push {{r7, lr}}",
-        "vmov.i8 q3, #1",
-        "wls lr, r2, 3f",
-        "2:",
-        "vldrb.u8 q0, [r0], #16",
-        ".irp shift, 6, 4, 2",
-        "vshl.i8 q1, q0, #\\shift",
-        "vshr.s8 q1, q1, #5",
-        "vorr q1, q1, q3",
-        "vstrb.8 q1, [r1], #16",
-        ".endr",
-        "vshr.s8 q0, q0, #5",
-        "vorr q0, q0, q3",
-        "vstrb.8 q0, [r1], #16",
-        "le lr, 2b",
-        "3:",
-        "pop {{r7, pc}}",
-    )
-}
-
-/// Codes at the top of their bytes to levels, in place.
-macro_rules! levels {
-    ($name:ident, $shift:literal) => {
+/// Packed steps to levels, or codes of 8 bits. `$code` brings them to q0 to q3; q4 holds ones.
+macro_rules! unpack {
+    ($name:ident, $code:expr, $store:expr) => {
+        // Registers: r0 bytes, r1 weights, lr steps left.
         #[unsafe(naked)]
-        unsafe extern "C" fn $name(_weights: *mut Block, _count: usize) {
+        unsafe extern "C" fn $name(_packed: *const i8, _weights: *mut Block, _count: usize) {
             naked_asm!(
                 ".cpu cortex-m55",
                 "push {{r7, lr}}",
-                "vmov.i8 q1, #1",
-                "wls lr, r1, 3f",
+                "vpush {{d8-d9}}",
+                "vmov.i8 q4, #1",
+                "wls lr, r2, 3f",
                 "2:",
-                "vldrb.u8 q0, [r0]",
-                concat!("vshr.s8 q0, q0, ", $shift),
-                "vorr q0, q0, q1",
-                "vstrb.8 q0, [r0], #16",
+                $code,
+                $store,
                 "le lr, 2b",
                 "3:",
+                "vpop {{d8-d9}}",
                 "pop {{r7, pc}}",
             )
         }
     };
 }
 
-levels!(levels_four_bits, "#3");
-levels!(levels_two_bits, "#5");
+/// Four blocks, each a register, as sixteen codes of each channel in turn.
+macro_rules! store_blocks {
+    () => {
+        concat!(
+            "vst40.32 {{q0, q1, q2, q3}}, [r1]\n",
+            "vst41.32 {{q0, q1, q2, q3}}, [r1]\n",
+            "vst42.32 {{q0, q1, q2, q3}}, [r1]\n",
+            "vst43.32 {{q0, q1, q2, q3}}, [r1]!\n",
+        )
+    };
+}
+
+/// Sixteen bytes of codes at 2 bits, four to a byte, at the tops of the bytes of q0 to q3.
+macro_rules! two_bits {
+    () => {
+        concat!(
+            "vldrb.u8 q3, [r0], #16\n",
+            "vshl.i8 q0, q3, #6\n",
+            "vshl.i8 q1, q3, #4\n",
+            "vshl.i8 q2, q3, #2\n",
+            level!("#5"),
+        )
+    };
+}
+
+unpack!(
+    unpack_eight_bits,
+    "vldrb.u8 q0, [r0], #16\nvldrb.u8 q1, [r0], #16\nvldrb.u8 q2, [r0], #16\nvldrb.u8 q3, [r0], #16\n",
+    store_blocks!()
+);
+unpack!(
+    unpack_four_bits,
+    concat!(
+        "vldrb.u8 q1, [r0], #16\n",
+        "vldrb.u8 q3, [r0], #16\n",
+        "vshl.i8 q0, q1, #4\n",
+        "vshl.i8 q2, q3, #4\n",
+        level!("#3"),
+    ),
+    store_blocks!()
+);
+unpack!(unpack_two_bits, two_bits!(), store_blocks!());
+// Each part of a byte is a channel.
+unpack!(
+    unpack_two_bits_at_end,
+    two_bits!(),
+    "vstrb.8 q0, [r1], #16\nvstrb.8 q1, [r1], #16\nvstrb.8 q2, [r1], #16\nvstrb.8 q3, [r1], #16\n"
+);

@@ -12,7 +12,7 @@ mod tile;
 use chord_plan::bundle::LayerView;
 use chord_plan::manifest::Layer;
 
-use super::blocks::{Block, Operands, Tiles};
+use super::blocks::{Block, HEADER, Operands, STEP, Tiles, stored};
 use super::dsp::Armv7EM;
 use super::{Linear, Tokens, scalar};
 use crate::Widths;
@@ -36,6 +36,13 @@ impl Linear for Mve {
 
     fn pack(&self, layer: &LayerView<'_>, widths: Widths<'_>, packed: &mut [u32]) {
         Blocks.pack(layer, widths, packed);
+        let inputs = layer.layer().inputs;
+        let Some((&mut [eights, .., zeros], rest)) = packed.split_first_chunk_mut::<HEADER>() else { return };
+        if are_channels(inputs) {
+            let groups = rest.get_mut(2 * zeros as usize..).unwrap_or_default();
+            let groups = groups.chunks_exact_mut(NUMBERS + stored(inputs, 8)).take(eights as usize);
+            groups.for_each(|group| lay::channels_of_blocks(group.get_mut(NUMBERS..).unwrap_or_default()));
+        }
     }
 
     fn packed_layer(
@@ -64,6 +71,14 @@ impl Linear for Mve {
 }
 
 impl Armv7EM for Mve {}
+
+/// Words of a packed group before its weights.
+const NUMBERS: usize = 12;
+
+/// Whether packed groups of 8 bits have sixteen codes of each channel in turn, as the tile reads them, not blocks.
+const fn are_channels(inputs: usize) -> bool {
+    inputs.is_multiple_of(STEP)
+}
 
 /// Layers as all vector kernels do them.
 struct Blocks;

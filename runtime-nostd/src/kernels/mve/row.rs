@@ -5,12 +5,12 @@
 use core::arch::naked_asm;
 use core::mem;
 
-use bytemuck::{cast_slice, cast_slice_mut, try_cast_slice_mut};
+use bytemuck::cast_slice_mut;
 use chord_plan::manifest::Layer;
 
 use super::super::Tokens;
-use super::super::blocks::{Block, HEADER, STEP, stored};
-use super::{dot, lay};
+use super::super::blocks::{HEADER, STEP, stored};
+use super::{NUMBERS, are_channels, dot};
 use crate::span::copy;
 
 /// Inputs to whose multiple the row goes on with zeros: those that a round at 2 bits takes.
@@ -18,9 +18,6 @@ const WIDEST_ROUND: usize = 64;
 
 /// Bytes that a round takes of a group's weights, in words.
 const ROUND_WORDS: usize = 16;
-
-/// Words of a group before its weights.
-const NUMBERS: usize = 12;
 
 /// What a kernel works on; the assembly knows the order.
 #[repr(C)]
@@ -39,9 +36,10 @@ struct Frame {
     sum: i32,
     groups: usize,
     out: *mut f32,
-    /// For [`four_bits_and_half`]: where a group's last eight bytes start, and the codes of the inputs that go with them.
-    half: usize,
-    last: u32,
+    /// For [`four_bits_and_half`] and [`two_bits_and_rest`]: where the words start in a group's weights whose blocks share
+    /// bytes with themselves, and the codes of the inputs that go with them.
+    rest: usize,
+    last: [u32; 4],
 }
 
 type Kernel = unsafe extern "C" fn(&Frame);
@@ -76,17 +74,26 @@ pub(super) fn packed_layer(
     }
     let sum = dot::sum(tokens.codes);
     for (bits, count) in [(8, eights), (4, fours), (2, twos)] {
+        if count == 0 {
+            continue;
+        }
         let stored = stored(inputs, bits);
         let stride = (NUMBERS + stored).max(1);
         // A round takes sixteen words; the last of a group may read on into the next.
         let rounds = stored.div_ceil(ROUND_WORDS);
         let groups = rest.split_off(..stride.saturating_mul(count as usize)).unwrap_or_default();
-        // At 4 bits an odd last block lies in another order: its inputs are taken out of the row.
-        let half = bits == 4 && inputs.div_ceil(4) % 2 == 1;
-        let last = match row.get_mut(inputs.div_ceil(4).saturating_sub(1)) {
-            Some(last) if half => mem::take(last),
-            _ => 0,
+        // The last blocks lie in another order where they are too few to share bytes: their inputs are taken out of the row.
+        let blocks = inputs.div_ceil(4);
+        let few = match bits {
+            8 => 0,
+            4 => blocks % 2,
+            _ => blocks % 4,
         };
+        let mut last = [0; 4];
+        if few > 0 {
+            let ends = row.get_mut(blocks - few..).unwrap_or_default();
+            last.iter_mut().zip(ends).take(few).for_each(|(last, end)| *last = mem::take(end));
+        }
         let mut run = |kernel: Kernel, numbers: &[u32], weights: &[u32], rounds: usize, groups: usize| {
             let frame = Frame {
                 numbers: numbers.as_ptr(),
@@ -99,7 +106,7 @@ pub(super) fn packed_layer(
                 sum,
                 groups,
                 out: out.as_mut_ptr(),
-                half: (4 * stored).saturating_sub(8),
+                rest: 4 * (stored - few * usize::from(bits) / 2),
                 last,
             };
             let words = |groups: usize| groups.saturating_sub(1) * stride;
@@ -112,44 +119,30 @@ pub(super) fn packed_layer(
                 unsafe { kernel(&frame) };
             }
         };
-        let kernel = match bits {
-            8 => eight_bits as Kernel,
-            4 if half => four_bits_and_half,
-            4 => four_bits,
-            _ => two_bits,
+        let kernel = match (bits, few) {
+            (8, _) if are_channels(inputs) => eight_bits as Kernel,
+            (8, _) => eight_bits_in_blocks,
+            (4, 0) => four_bits,
+            (4, _) => four_bits_and_half,
+            (_, 0) => two_bits,
+            _ => two_bits_and_rest,
         };
-        // So do blocks at 2 bits that do not fill their bytes.
-        let whole = bits != 2 || inputs.div_ceil(4) % 4 == 0;
         let Some(from) = packed.len().checked_sub(rest.len() + groups.len()) else { return true };
         let all = packed.get(from..).unwrap_or_default();
-        let beyond = rounds * ROUND_WORDS - stored;
-        let direct = match (whole, rest.len() >= beyond) {
-            (true, true) => groups.chunks_exact(stride).len(),
-            (true, false) => groups.chunks_exact(stride).len().saturating_sub(1),
-            _ => 0,
+        // Those whose last round does not end behind everything.
+        let direct = match all.len().checked_sub(NUMBERS + rounds * ROUND_WORDS) {
+            Some(others) => (others / stride + 1).min(groups.len() / stride),
+            None => 0,
         };
         run(kernel, all, all.get(NUMBERS..).unwrap_or_default(), rounds, direct);
         for group in groups.chunks_exact(stride).skip(direct) {
             let Some((numbers, codes)) = group.split_at_checked(NUMBERS) else { break };
-            let blocks: &mut [Block] = try_cast_slice_mut(&mut *weights).unwrap_or_default();
-            let (kernel, rounds) = match whole {
-                true => {
-                    copy(codes, weights);
-                    (kernel, rounds)
-                }
-                false => {
-                    lay::unpack(
-                        cast_slice(codes),
-                        bits,
-                        blocks.get_mut(..inputs.div_ceil(4)).unwrap_or_default(),
-                    );
-                    (levels as Kernel, width / STEP)
-                }
-            };
+            copy(codes, weights);
             run(kernel, numbers, weights, rounds, 1);
         }
-        if let Some(place) = row.get_mut(inputs.div_ceil(4).saturating_sub(1)).filter(|_| half) {
-            *place = last;
+        if few > 0 {
+            let ends = row.get_mut(blocks - few..).unwrap_or_default();
+            ends.iter_mut().zip(last).take(few).for_each(|(end, last)| *end = last);
         }
     }
     true
@@ -255,9 +248,9 @@ macro_rules! weights {
 
 /// Sixteen inputs, a byte to a weight.
 macro_rules! bytes {
-    () => {
+    ($weights:expr) => {
         concat!(
-            weights!(),
+            $weights,
             "vldrb.u8 q4, [r3], #16\n",
             "vmladava.s8 r0, q4, q0\n",
             "vmladava.s8 r2, q4, q1\n",
@@ -341,8 +334,22 @@ macro_rules! four_bits_finish {
     };
 }
 
-kernel!(levels, "", bytes!(), "", "");
-kernel!(eight_bits, "", bytes!(), "", "vmov.i32 q1, #2\nvmlas.s32 q0, q1, r8");
+macro_rules! eight_bits_finish {
+    () => {
+        "vmov.i32 q1, #2\nvmlas.s32 q0, q1, r8"
+    };
+}
+
+kernel!(
+    eight_bits,
+    "",
+    bytes!(
+        "vldrb.u8 q0, [r1], #16\nvldrb.u8 q1, [r1], #16\nvldrb.u8 q2, [r1], #16\nvldrb.u8 q3, [r1], #16\n"
+    ),
+    "",
+    eight_bits_finish!()
+);
+kernel!(eight_bits_in_blocks, "", bytes!(weights!()), "", eight_bits_finish!());
 kernel!(four_bits, "vmov.i8 q7, #0xf0", four_bits!(), "", four_bits_finish!());
 kernel!(
     four_bits_and_half,
@@ -368,20 +375,57 @@ kernel!(
     ),
     four_bits_finish!()
 );
+
+macro_rules! two_bits_start {
+    () => {
+        "vmov.i8 q7, #0xc0\nmov lr, #0\nvidup.u32 q5, lr, #8\nvadd.i32 q5, q5, q5\nvadd.i32 q5, q5, r1\nmov r1, #64"
+    };
+}
+
+/// 64 inputs of four channels at 2 bits.
+macro_rules! two_bits {
+    () => {
+        concat!(
+            "vld40.32 {{q0, q1, q2, q3}}, [r3]\n",
+            "vld41.32 {{q0, q1, q2, q3}}, [r3]\n",
+            "vld42.32 {{q0, q1, q2, q3}}, [r3]\n",
+            "vld43.32 {{q0, q1, q2, q3}}, [r3]!\n",
+            crumbs!("r0", "#0"),
+            crumbs!("r2", "#4"),
+            crumbs!("r4", "#8"),
+            crumbs!("r6", "#12"),
+            "vadd.i32 q5, q5, r1\n",
+        )
+    };
+}
+
+macro_rules! two_bits_finish {
+    () => {
+        "vshr.s32 q0, q0, #5\nvadd.i32 q0, q0, r8"
+    };
+}
+
+kernel!(two_bits, two_bits_start!(), two_bits!(), "", two_bits_finish!());
 kernel!(
-    two_bits,
-    "vmov.i8 q7, #0xc0\nmov lr, #0\nvidup.u32 q5, lr, #8\nvadd.i32 q5, q5, q5\nvadd.i32 q5, q5, r1\nmov r1, #64",
+    two_bits_and_rest,
+    two_bits_start!(),
+    two_bits!(),
+    // Up to three words, the parts of whose bytes are the channels.
     concat!(
-        "vld40.32 {{q0, q1, q2, q3}}, [r3]\n",
-        "vld41.32 {{q0, q1, q2, q3}}, [r3]\n",
-        "vld42.32 {{q0, q1, q2, q3}}, [r3]\n",
-        "vld43.32 {{q0, q1, q2, q3}}, [r3]!\n",
-        crumbs!("r0", "#0"),
-        crumbs!("r2", "#4"),
-        crumbs!("r4", "#8"),
-        crumbs!("r6", "#12"),
-        "vadd.i32 q5, q5, r1\n",
+        "ldr r1, [r5, #40]\n",
+        "add r1, r9\n",
+        "vldrw.u32 q0, [r1]\n",
+        "vldrw.u32 q1, [r5, #44]\n",
+        "vshl.i8 q2, q0, #6\n",
+        "vmladava.s8 r0, q1, q2\n",
+        "vshl.i8 q2, q0, #4\n",
+        "vand q2, q2, q7\n",
+        "vmladava.s8 r2, q1, q2\n",
+        "vshl.i8 q2, q0, #2\n",
+        "vand q2, q2, q7\n",
+        "vmladava.s8 r4, q1, q2\n",
+        "vand q2, q0, q7\n",
+        "vmladava.s8 r6, q1, q2\n",
     ),
-    "",
-    "vshr.s32 q0, q0, #5\nvadd.i32 q0, q0, r8"
+    two_bits_finish!()
 );

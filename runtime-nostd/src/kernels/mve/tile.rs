@@ -1,6 +1,7 @@
 //! Two rows by four channels: eight sums in the eight general-purpose registers that `vmladava` adds to.
 //!
-//! Loads that take four words apart give each channel's codes of a block.
+//! A step's weights are sixteen codes of the first channel, then of the second, and so on. Loads stand between the products:
+//! a core with a pipe for either has both at work.
 
 use core::arch::naked_asm;
 
@@ -71,33 +72,44 @@ pub(super) fn multiply(operands: Operands<'_>) {
     }
 }
 
-/// Sixteen inputs of two rows and four channels: `$mla` is `vmladav` for the first, `vmladava` for the others.
+/// Sixteen inputs of two rows and four channels, of which q0 and q1 hold the rows and q2 the first channel: `$mla` is
+/// `vmladav` for the first step, `vmladava` for the others. The next step's come in on the way.
 macro_rules! step {
     ($mla:literal) => {
         concat!(
-            "vld40.32 {{q0, q1, q2, q3}}, [r1]\n",
-            "vld41.32 {{q0, q1, q2, q3}}, [r1]\n",
-            "vld42.32 {{q0, q1, q2, q3}}, [r1]\n",
-            "vld43.32 {{q0, q1, q2, q3}}, [r1]!\n",
-            "vldrb.u8 q4, [r3], #16\n",
-            $mla,
-            ".s8 r0, q4, q0\n",
-            $mla,
-            ".s8 r2, q4, q1\n",
-            $mla,
-            ".s8 r4, q4, q2\n",
-            $mla,
-            ".s8 r6, q4, q3\n",
-            "vldrb.u8 q4, [r5], #16\n",
-            $mla,
-            ".s8 r8, q4, q0\n",
-            $mla,
-            ".s8 r10, q4, q1\n",
-            $mla,
-            ".s8 r12, q4, q2\n",
-            $mla,
-            ".s8 lr, q4, q3\n",
+            step!($mla, first),
+            "vldrb.u8 q2, [r1], #16\n",
+            step!($mla, second),
+            "vldrb.u8 q0, [r3], #16\n",
+            step!($mla, third),
+            "vldrb.u8 q1, [r5], #16\n",
         )
+    };
+    ($mla:literal, last) => {
+        concat!(step!($mla, first), step!($mla, second), step!($mla, third))
+    };
+    ($mla:literal, first) => {
+        concat!(
+            $mla,
+            ".s8 r0, q0, q2\n",
+            "vldrb.u8 q3, [r1], #16\n",
+            $mla,
+            ".s8 r8, q1, q2\n",
+            "vldrb.u8 q4, [r1], #16\n",
+            $mla,
+            ".s8 r2, q0, q3\n",
+            $mla,
+            ".s8 r10, q1, q3\n",
+            "vldrb.u8 q3, [r1], #16\n",
+            $mla,
+            ".s8 r4, q0, q4\n",
+        )
+    };
+    ($mla:literal, second) => {
+        concat!($mla, ".s8 r12, q1, q4\n", $mla, ".s8 r6, q0, q3\n",)
+    };
+    ($mla:literal, third) => {
+        concat!($mla, ".s8 lr, q1, q3\n",)
     };
 }
 
@@ -150,18 +162,26 @@ unsafe extern "C" fn run(_frame: &mut Frame<'_>) {
         "vldrw.u32 q7, [r1, #32]",
         "2:",
         "ldm r9, {{r1, r3, r5, r7}}",
+        "vldrb.u8 q2, [r1], #16",
+        "vldrb.u8 q0, [r3], #16",
+        "vldrb.u8 q1, [r5], #16",
+        "cbnz r7, 7f",
+        step!("vmladav", last),
+        "b.w 5f",
+        "7:",
         step!("vmladav"),
-        // Two steps a round; an odd number starts in the middle.
+        // All but the last, two to a round; where these are odd they start in the middle.
         "lsrs r7, r7, #1",
-        "bcs.w 4f",
-        "beq.w 5f",
-        "subs r7, #1",
+        "bcc.w 4f",
+        "beq.w 45f",
         "3:",
         step!("vmladava"),
         "4:",
         step!("vmladava"),
         "subs r7, #1",
-        "bpl.w 3b",
+        "bne.w 3b",
+        "45:",
+        step!("vmladava", last),
         "5:",
         "vmov q0[2], q0[0], r0, r4",
         "vmov q0[3], q0[1], r2, r6",

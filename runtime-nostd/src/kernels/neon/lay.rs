@@ -1,10 +1,12 @@
 //! Weights in the order that a tile reads.
 
 use core::arch::aarch64::{
-    int8x16_t, int32x4x4_t, vdupq_n_s8, vorrq_s8, vreinterpretq_s32_s8, vshlq_n_s8, vshrq_n_s8, vst4q_s32,
+    int8x16_t, int32x4x4_t, vdupq_n_s8, vorrq_s8, vreinterpretq_s32_s8, vshlq_n_s8, vshlq_s8, vshrq_n_s8,
+    vst4q_s32,
 };
 
 use super::super::blocks::{self, Block, STEP};
+use super::super::word;
 use super::memory::{codes, put_codes};
 
 /// The level whose code is at the top of each byte: the bit below the code's, whatever it is, becomes the 1 of `2 q + 1`.
@@ -56,6 +58,9 @@ fn channels_of<const BITS: u8>(channels: [&[i8]; 4], weights: &mut [Block]) {
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
+    if bits == 8 {
+        return blocks::unpack(packed, bits, weights);
+    }
     let (whole, _) = packed.as_chunks::<STEP>();
     let done = match bits {
         4 => {
@@ -70,7 +75,7 @@ pub(super) fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
             }
             whole.len().min(pairs.len())
         }
-        2 => {
+        _ => {
             let (fours, _) = weights.as_chunks_mut::<4>();
             for (bytes, [first, second, third, fourth]) in whole.iter().zip(&mut *fours) {
                 // SAFETY: as above.
@@ -84,9 +89,26 @@ pub(super) fn unpack(packed: &[i8], bits: u8, weights: &mut [Block]) {
             }
             whole.len().min(fours.len())
         }
-        _ => 0,
     };
     let per_byte = 8 / usize::from(bits.max(1));
     let packed = packed.get(STEP * done..).unwrap_or_default();
-    blocks::unpack(packed, bits, weights.get_mut(per_byte * done..).unwrap_or_default());
+    let weights = weights.get_mut(per_byte * done..).unwrap_or_default();
+    // What is left of a step shares bytes with itself, a channel or two to a part: 4 or 8 bytes to a block.
+    let shifts: Block = match bits {
+        4 => bytemuck::cast([[4i8; 8], [0; 8]]),
+        _ => bytemuck::cast([[6i8; 4], [4; 4], [2; 4], [0; 4]]),
+    };
+    for (i, block) in weights.iter_mut().take(per_byte * packed.len() / STEP).enumerate() {
+        let words = match bits {
+            4 => [2 * i, 2 * i + 1, 2 * i, 2 * i + 1],
+            _ => [i; 4],
+        };
+        let bytes: Block = bytemuck::cast(words.map(|i| word(packed, i).to_le()));
+        // SAFETY: sixteen codes and places.
+        unsafe {
+            let bytes = vshlq_s8(codes(bytes.as_ptr()), codes(shifts.as_ptr()));
+            let levels = if bits == 4 { levels::<4>(bytes) } else { levels::<2>(bytes) };
+            put_codes(block.as_mut_ptr(), levels);
+        }
+    }
 }
