@@ -1,0 +1,32 @@
+//! One interaction through the profile encoder.
+
+use core::hint::black_box;
+
+use chord_plan::Bundle;
+use chord_plan::numerics::next_state;
+use chord_runtime::{Profile, ProfileRequirements};
+
+use crate::marks::{Marked, counted};
+
+/// Counts the step of an interaction that pushes another out of the sum, then its parts.
+pub(crate) fn count(model: &[u8], arena: &mut [u8]) -> Option<()> {
+    const NAME: &str = "profile";
+    let bundle = Bundle::parse_trusted(model).ok()?;
+    let shape = bundle.manifest().profile?;
+    let arena = arena.get_mut(..ProfileRequirements::of(&bundle)?.arena_bytes)?;
+    let mut profile = Profile::new(bundle, arena).ok()?;
+    (0..u32::from(shape.pooled)).try_for_each(|item| profile.append(item)).ok()?;
+    let mut succeeded = false;
+    counted(NAME, "step", || succeeded = black_box(profile.append(3)).is_ok());
+    succeeded.then_some(())?;
+
+    let mut profile = Profile::with_kernel(bundle, arena, Marked(NAME)).ok()?;
+    profile.append(3).ok()?;
+    let numbers: [f32; 3] = core::array::from_fn(|i| 0.3 * i as f32 - 0.4);
+    counted(NAME, "gates", || {
+        for _ in 0..shape.hidden {
+            black_box(next_state(black_box(numbers), black_box(numbers), black_box(0.2)));
+        }
+    });
+    Some(())
+}
