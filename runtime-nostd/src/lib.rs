@@ -56,8 +56,6 @@ mod stack;
 mod widths;
 
 pub use engine::Engine;
-#[cfg(feature = "fixed-point")]
-pub use error::FloatOnly;
 pub use error::{Error, List};
 pub use heapless;
 pub use items::{Embeddings, Items};

@@ -41,13 +41,16 @@ pub fn write_header() -> Result<()> {
     fs::write(header_path(), header()?).context("c-api/include/chord.h")
 }
 
-/// Builds the library for a target of Rust's; returns it, which the next build overwrites.
+/// Builds the library for a target of Rust's, with fixed point or without; returns it, which the next build overwrites.
 ///
 /// Errors: the messages of a build that fails.
-pub fn library(target: &str, target_dir: &Path) -> Result<PathBuf> {
+pub fn library(target: &str, fixed_point: bool, target_dir: &Path) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--locked", "--target", target, "--target-dir"]).arg(target_dir);
+    command
+        .args(["build", "--release", "--locked", "--target", target, "--target-dir"])
+        .arg(target_dir)
+        .args(fixed_point.then_some("--features=fixed-point"));
     // Flags of the host would come in place of the target's.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     checked(command.current_dir(folder()))?;
@@ -58,20 +61,41 @@ pub fn library(target: &str, target_dir: &Path) -> Result<PathBuf> {
 ///
 /// It links only if nothing in the library can panic. Errors: the messages of a build that fails.
 pub fn example(target_dir: &Path) -> Result<PathBuf> {
-    program("rerank", &workspace().join("firmware-example/request"), target_dir)
+    program("rerank", &request(), target_dir)
+}
+
+/// As [`example`], asking for fixed point of a library that has it, or has not.
+pub fn fixed_point_example(is_built: bool, target_dir: &Path) -> Result<PathBuf> {
+    let library = library(BOARD.target, is_built, target_dir)?;
+    make("rerank", &library, &request(), &["ARITHMETIC=1"], target_dir)
 }
 
 /// As [`example`], for `rerank` or `stack` and any request; `stack` takes item rows too.
 pub fn program(name: &str, request: &Path, target_dir: &Path) -> Result<PathBuf> {
+    make(name, &library(BOARD.target, false, target_dir)?, request, &[], target_dir)
+}
+
+fn request() -> PathBuf {
+    workspace().join("firmware-example/request")
+}
+
+fn make(
+    name: &str,
+    library: &Path,
+    request: &Path,
+    variables: &[&str],
+    target_dir: &Path,
+) -> Result<PathBuf> {
     let build = target_dir.join("example");
     let elf = build.join(format!("{name}.elf"));
     let variable = |name: &str, path: &Path| format!("{name}={}", path.display());
     let mut command = Command::new("make");
     command
         .args(["--always-make", "--no-print-directory"])
-        .arg(variable("LIBCHORD", &library(BOARD.target, target_dir)?))
+        .arg(variable("LIBCHORD", library))
         .arg(variable("BUILD", &build))
         .arg(variable("REQUEST", request))
+        .args(variables)
         .arg(&elf);
     checked(command.current_dir(folder().join("example")))?;
     Ok(elf)

@@ -186,6 +186,20 @@ pub fn rankings(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
     CORES.iter().map(of_core).collect()
 }
 
+/// The rankings that [`rankings`] are to be: of the two models of `benches/no-fpu`, then of the example firmware's request.
+pub fn snapshot() -> PathBuf {
+    workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt")
+}
+
+/// A message of the firmware or of the example in C that ranks an item, as a line of the snapshot.
+pub fn ranked(message: &str) -> Option<String> {
+    let words: Vec<&str> = message.strip_prefix("info ").unwrap_or(message).split(' ').collect();
+    match words[..] {
+        ["rank", _, "item", item, "logit", bits, ..] => Some(format!("rank {item} {bits}")),
+        _ => None,
+    }
+}
+
 /// Addresses of the compiler's arithmetic, a line for each routine: floating point, and the integer routines that it
 /// calls. Copying memory is not among them.
 fn float_routines(elf: &Path) -> Result<String> {

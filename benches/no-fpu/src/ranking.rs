@@ -32,7 +32,7 @@ impl Request {
             ("packed", Options { holding: Holding::Packed, ..Options::default() }),
             ("fixed", fixed()),
         ] {
-            let Ok(mut engine) = Engine::new(bundle, &plan, arena, options) else { continue };
+            let mut engine = Engine::new(bundle, &plan, arena, options).ok()?;
             let mut succeeded = false;
             counted(name, what, || {
                 succeeded = black_box(engine.rank(history, candidates, &mut ranked)).is_ok();
@@ -47,7 +47,7 @@ impl Request {
     /// Prints the best ten in fixed point, with the bits of their logits.
     pub(crate) fn print(&self, arena: &mut [u8]) -> Option<()> {
         let (bundle, plan) = (Bundle::parse_trusted(self.model).ok()?, Plan::parse(self.plan).ok()?);
-        let Ok(mut engine) = Engine::new(bundle, &plan, arena, fixed()) else { return Some(()) };
+        let mut engine = Engine::new(bundle, &plan, arena, fixed()).ok()?;
         let best = engine.top_items::<10>(self.history, self.candidates).ok()?;
         for Ranked { item, logit } in best {
             println!("rank {item} {:08x}", logit.to_bits());

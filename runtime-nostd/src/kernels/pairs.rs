@@ -12,7 +12,7 @@
 //!
 //! The high sum of a run is within 32512 too, and the word within 32512 * 65537 < 2^31.
 
-use crate::span::span;
+use crate::span::{copy, span};
 
 /// Tokens in a block.
 pub(crate) const ROWS: usize = 4;
@@ -51,6 +51,18 @@ impl<'w> Block<'w> {
             }
         }
         Self { words, rows, sums }
+    }
+
+    /// The block that [`lay`](Self::lay) laid out, whose sums were kept.
+    pub(crate) fn laid(words: &'w [i32], rows: usize, sums: &[i32]) -> Self {
+        let mut of_rows = [0; ROWS];
+        copy(sums, &mut of_rows);
+        Self { words, rows, sums: of_rows }
+    }
+
+    /// `sum a` of each token.
+    pub(crate) fn sums(&self) -> &[i32; ROWS] {
+        &self.sums
     }
 
     /// `sum a l` of every token with a channel's levels at 2, 4 or 8 bits; 0 at any other width. What a token that is
