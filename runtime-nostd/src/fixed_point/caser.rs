@@ -29,13 +29,14 @@ impl<'f> Forward<'f> {
     /// The history is not empty, fits the buffers and has only items that exist.
     pub(crate) fn encode(&self, history: impl Items, buffers: &mut Buffers<'_>) -> f32 {
         let (window, dim) = (usize::from(self.shape.window), usize::from(self.shape.dim));
+        let features = self.shape.features();
         self.quantise_items(history, buffers);
         let unit = self.filter(history.len(), buffers);
-        let scale = buffers.quantise(0, self.shape.features(), unit, 0);
-        let unit = self.dense(window + 1, scale, buffers);
+        let scale = buffers.quantise(0, features, unit, 0);
+        let unit = self.dense(window + 1, features, scale, buffers);
         activate(Activation::Relu, span_mut(buffers.output, 0, dim), unit);
         let scale = buffers.quantise(0, dim, unit, 0);
-        let unit = self.dense(window + 2, scale, buffers);
+        let unit = self.dense(window + 2, dim, scale, buffers);
         self.model.scored(buffers.quantise(0, dim, unit, 0))
     }
 
@@ -53,31 +54,33 @@ impl<'f> Forward<'f> {
     /// Leaves the features of `len` quantised items in `buffers.output`; returns their unit.
     fn filter(&self, len: usize, buffers: &mut Buffers<'_>) -> i32 {
         let (window, dim) = (usize::from(self.shape.window), usize::from(self.shape.dim));
-        let Buffers { output, scores, scales, words, codes, bounds, .. } = buffers;
+        let Buffers { output, scores, scales, codes, bounds, .. } = buffers;
         let (mut work, mut features) = (&mut **scores, &mut **output);
         let mut take = |len| work.split_off_mut(..len).unwrap_or_default();
         let (sums, multipliers) = (take(len), bytemuck::cast_slice_mut(take(len)));
         let (codes, scales) = (span(codes, 0, len * dim), span_mut(scales, 0, len));
-        let image = Image::lay(codes, scales, dim, window.saturating_sub(len), words, sums);
-        let layer = |index| {
+        let image = Image::new(codes, scales, dim, window.saturating_sub(len), sums);
+        // The heights' layers, then the vertical one.
+        let inputs = |index| if index < window { (index + 1) * dim } else { window };
+        let units = |index| self.model.bounds(index, bounds).units(inputs(index), image.scale());
+        let unit = (0..=window).fold(i32::MIN, |unit, index| unit.max(units(index).0));
+        let filters = |index| {
             let layer = self.model.bundle.layer(index);
             let widths = self.model.widths(layer.layer().first_channel);
-            Filters { layer, widths, bounds: self.model.bounds(index, bounds) }
+            Filters::new(image, layer, widths, self.model.bounds(index, bounds), unit)
         };
-        let unit = (0..=window).fold(i32::MIN, |unit, index| unit.max(layer(index).unit(image)));
         if let Some(columns) = features.split_off_mut(..self.shape.vertical_features()) {
-            layer(window).vertical(image, unit, multipliers, work, columns);
+            filters(window).vertical(multipliers, work, columns);
         }
         let of_height = features.chunks_exact_mut(usize::from(self.shape.horizontal).max(1));
         for (index, maxima) in of_height.enumerate() {
-            layer(index).horizontal(index + 1, image, unit, multipliers, work, maxima);
+            filters(index).horizontal(index + 1, multipliers, work, maxima);
         }
         unit
     }
 
-    /// A dense layer for the token, which has the scale, to `buffers.output`; returns the unit of its outputs.
-    fn dense(&self, index: usize, scale: Scale, buffers: &mut Buffers<'_>) -> i32 {
-        let bounds = self.model.layer(index, 0, 1, buffers);
-        bounds.units(self.model.bundle.layer(index).layer().inputs, scale).0
+    /// A dense layer for the token, `inputs` long with the scale, to `buffers.output`; returns the unit of its outputs.
+    fn dense(&self, index: usize, inputs: usize, scale: Scale, buffers: &mut Buffers<'_>) -> i32 {
+        self.model.layer(index, 0, 1, buffers).units(inputs, scale).0
     }
 }

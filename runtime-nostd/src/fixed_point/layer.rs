@@ -62,7 +62,12 @@ impl Bounds {
 /// Bits by which integer products of so many inputs may be shifted up and stay below 2^30: those of a layer's 32768
 /// take all of them, those of a filter over several rows may take more.
 pub(super) fn products_shift(inputs: usize) -> i32 {
-    (inputs as u64 * (127 * 255)).leading_zeros() as i32 - 34
+    const LARGEST: u32 = 127 * 255;
+    // 64 bits only where they are needed: some cores have no such product.
+    match inputs {
+        0..0x2_0000 => (inputs as u32 * LARGEST).leading_zeros() as i32 - 2,
+        _ => (inputs as u64 * u64::from(LARGEST)).leading_zeros() as i32 - 34,
+    }
 }
 
 /// Outputs of a layer for up to four tokens, rows x outputs, each row in units of [`Bounds::units`].

@@ -3,7 +3,6 @@
 use chord_plan::Bundle;
 use chord_plan::manifest::{Architecture, Manifest};
 
-use super::filter;
 use super::layer::Bounds;
 use super::number::Scale;
 use super::row::quantise;
@@ -61,7 +60,7 @@ impl Lengths {
                 output: shape.features(),
                 scores: 2 * tokens + usize::from(shape.window),
                 scales: tokens,
-                words: filter::words(tokens, dim).max(pairs::words(1, shape.features())),
+                words: 0,
                 codes: shape.features().max(tokens * dim),
                 bounds,
                 plan,
@@ -118,11 +117,11 @@ pub(crate) struct Buffers<'a> {
     pub(super) kept: Kept<'a>,
     /// Output of the layer that ran last, SASRec: R x d or A x max(d, inner), whichever is more. Caser: features, F.
     pub(super) output: &'a mut [i32],
-    /// SASRec: attention scores of one query, T. Caser: what [`Image`](super::filter::Image) and filters work in, 2 T + L.
+    /// SASRec: attention scores of one query, T. Caser: sums of the rows, multipliers of a filter, its outputs, 2 T + L.
     pub(super) scores: &'a mut [i32],
     /// Scales of the quantised tokens, SASRec: R, Caser: T.
     pub(super) scales: &'a mut [u32],
-    /// Tokens laid out for products, SASRec: up to four, Caser: T or one of F.
+    /// SASRec: up to four tokens laid out for products.
     pub(super) words: &'a mut [i32],
     /// Codes of the quantised tokens, SASRec: as many as outputs, Caser: max(T x d, F).
     pub(crate) codes: &'a mut [i8],
