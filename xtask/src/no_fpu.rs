@@ -259,7 +259,7 @@ fn table(core: &str, counted: &Counted, regions: &[(String, Count)]) -> Result<S
         writeln!(
             text,
             "\nIn fixed point: {} instructions, {:.1}% of those above, {} of them in floating-point routines and what these call\n\
-             (divisions, and three operations to a logit): {:.1}%.",
+             (divisions, products of 64 bits, a logit's three operations, comparisons of logits): {:.1}%.",
             fixed.all,
             percent(fixed.all),
             fixed.float,
