@@ -11,9 +11,12 @@ use chord_plan::{Bundle, Palette, embedding};
 
 use crate::Widths;
 use crate::error::{Error, List};
+#[cfg(feature = "fixed-point")]
+use crate::fixed_point;
 use crate::items::sealed::Source;
 use crate::items::{Embeddings, Items, check_row};
 use crate::kernels::{Linear, Native, Tokens, scratch_words};
+use crate::requirements::Arithmetic;
 use crate::span::{copy, span, span_mut};
 
 /// Memory for a [`Profile`]; the engine has its own.
@@ -71,13 +74,13 @@ impl Sizes {
 }
 
 /// The caller's memory, cut.
-struct Buffers<'a> {
+pub(crate) struct Buffers<'a> {
     /// State of the recurrent layer, H.
-    state: &'a mut [f32],
+    pub(crate) state: &'a mut [f32],
     /// Features of one item, F.
-    features: &'a mut [f32],
+    pub(crate) features: &'a mut [f32],
     /// Of one item: its values, dim; or its gates, input's and state's, 6 H.
-    work: &'a mut [f32],
+    pub(crate) work: &'a mut [f32],
     /// Sums of the newest items' features, F, each 64 bits.
     sums: &'a mut [[u32; 2]],
     /// Those items, `Sizes::item` words each; a ring.
@@ -85,7 +88,7 @@ struct Buffers<'a> {
     /// What a kernel may use in a layer.
     scratch: &'a mut [u32],
     /// Codes of a quantised token.
-    codes: &'a mut [i8],
+    pub(crate) codes: &'a mut [i8],
 }
 
 impl<'a> Buffers<'a> {
@@ -122,6 +125,9 @@ pub struct Profile<'a, K = Native> {
     /// Where the next item goes in the ring.
     place: usize,
     kernel: K,
+    /// If it computes in fixed point.
+    #[cfg(feature = "fixed-point")]
+    fixed: Option<fixed_point::profile::Encoder>,
 }
 
 impl<K> fmt::Debug for Profile<'_, K> {
@@ -148,6 +154,23 @@ impl<'a> Profile<'a> {
     pub fn new(bundle: Bundle<'a>, arena: &'a mut [u8]) -> Result<Self, Error> {
         Self::with_kernel(bundle, arena, Native::default())
     }
+
+    /// The same, whose steps compute in an arithmetic: in fixed point they are close to those of floating point, the same
+    /// on every platform. The arena is as long.
+    pub fn with_arithmetic(
+        bundle: Bundle<'a>,
+        arena: &'a mut [u8],
+        arithmetic: Arithmetic,
+    ) -> Result<Self, Error> {
+        let profile = Self::new(bundle, arena)?;
+        match arithmetic {
+            Arithmetic::Float => Ok(profile),
+            #[cfg(feature = "fixed-point")]
+            Arithmetic::Fixed => {
+                Ok(Self { fixed: Some(fixed_point::profile::Encoder::new(&bundle)), ..profile })
+            }
+        }
+    }
 }
 
 impl<'a, K: Linear> Profile<'a, K> {
@@ -156,7 +179,16 @@ impl<'a, K: Linear> Profile<'a, K> {
         let sizes = Sizes::of(&bundle).ok_or(Error::NoProfile)?;
         let arena_bytes = align_of::<f32>() - 1 + sizes.bytes();
         let buffers = Buffers::cut(arena, &sizes, arena_bytes)?;
-        let mut profile = Self { bundle, sizes, buffers, interactions: 0, place: 0, kernel };
+        let mut profile = Self {
+            bundle,
+            sizes,
+            buffers,
+            interactions: 0,
+            place: 0,
+            kernel,
+            #[cfg(feature = "fixed-point")]
+            fixed: None,
+        };
         profile.clear();
         Ok(profile)
     }
@@ -192,14 +224,10 @@ impl<'a, K: Linear> Profile<'a, K> {
     /// Takes an item of a checked list in.
     fn append_item(&mut self, items: impl Items, index: usize) -> Result<(), Error> {
         let row = items.row(&self.bundle, index);
-        self.encode_item(row);
-        let features_fit = self.buffers.features.iter().all(|&x| feature_units(x).is_some());
-        self.advance();
-        let next = span(self.buffers.work, 0, self.sizes.hidden);
-        if !features_fit || !next.iter().all(|x| x.is_finite()) {
+        if !self.encode_item(row) || !self.advance() {
             return Err(Error::ProfileOverflow { item: items.id(index) });
         }
-        copy(next, self.buffers.state);
+        copy(span(self.buffers.work, 0, self.sizes.hidden), self.buffers.state);
         self.add_features(1);
         // What leaves the sum; the ring is out of the way while its features are computed.
         let ring = core::mem::take(&mut self.buffers.items);
@@ -231,7 +259,14 @@ impl<'a, K: Linear> Profile<'a, K> {
         self.layer(ProfileLayer::Pooled, scale, 0);
         let (gamma, beta) = self.bundle.norm(Norm::Profile);
         let Some((sum, out)) = self.buffers.work.split_at_mut_checked(hidden) else { return Ok(&[]) };
-        sum.iter_mut().zip(&*self.buffers.state).for_each(|(y, state)| *y += state);
+        let state = |state: f32| {
+            #[cfg(feature = "fixed-point")]
+            if let Some(fixed) = &self.fixed {
+                return fixed.state(state);
+            }
+            state
+        };
+        sum.iter_mut().zip(&*self.buffers.state).for_each(|(y, &number)| *y += state(number));
         let epsilon = self.bundle.manifest().profile.map_or(0.0, |shape| shape.norm_epsilon);
         let out = span_mut(out, 0, hidden);
         layer_norm(sum, gamma, beta, epsilon, out);
@@ -248,8 +283,12 @@ impl<'a, K: Linear> Profile<'a, K> {
         out.get(..length.ok_or(too_small)?).ok_or(too_small)
     }
 
-    /// Leaves the features of an item, codes and range, in their buffer.
-    fn encode_item(&mut self, (codes, range): (&[i8], f32)) {
+    /// Leaves the features of an item, codes and range, in their buffer; whether they can be added to the sums.
+    fn encode_item(&mut self, (codes, range): (&[i8], f32)) -> bool {
+        #[cfg(feature = "fixed-point")]
+        if let Some(fixed) = &mut self.fixed {
+            return fixed.encode_item(&self.bundle, (codes, range), &mut self.buffers);
+        }
         let dim = self.sizes.dim;
         let values = span_mut(self.buffers.work, 0, dim);
         let step = step(range, 8);
@@ -260,10 +299,17 @@ impl<'a, K: Linear> Profile<'a, K> {
         let layer = self.bundle.profile_layer(ProfileLayer::Input);
         let tokens = Tokens { codes: span(self.buffers.codes, 0, dim), scales: &[scale] };
         self.kernel.layer(tokens, &layer, ALL_BITS, self.buffers.scratch, self.buffers.features);
+        self.buffers.features.iter().all(|&x| feature_units(x).is_some())
     }
 
-    /// Leaves the state after the item whose features were computed last at the start of the work buffer.
-    fn advance(&mut self) {
+    /// Leaves the state after the item whose features were computed last at the start of the work buffer; whether it is
+    /// finite.
+    fn advance(&mut self) -> bool {
+        #[cfg(feature = "fixed-point")]
+        if let Some(fixed) = &self.fixed {
+            fixed.advance(&self.bundle, &mut self.buffers);
+            return true;
+        }
         let Sizes { features, hidden, .. } = self.sizes;
         let scale = quantise_token(self.buffers.features, span_mut(self.buffers.codes, 0, features));
         self.layer(ProfileLayer::InputGates, scale, 0);
@@ -277,6 +323,7 @@ impl<'a, K: Linear> Profile<'a, K> {
                 *place = next;
             }
         }
+        span(self.buffers.work, 0, hidden).iter().all(|x| x.is_finite())
     }
 
     /// A layer for the token whose codes are in their buffer; its outputs go to the work buffer from `start` on.
@@ -290,8 +337,15 @@ impl<'a, K: Linear> Profile<'a, K> {
 
     /// Adds the features computed last to their sums, `times` times; they fit.
     fn add_features(&mut self, times: i64) {
+        let units = |feature: f32| {
+            #[cfg(feature = "fixed-point")]
+            if let Some(fixed) = &self.fixed {
+                return fixed.feature_units(feature);
+            }
+            feature_units(feature)
+        };
         for (sum, &feature) in self.buffers.sums.iter_mut().zip(&*self.buffers.features) {
-            let units = feature_units(feature).unwrap_or(0);
+            let units = units(feature).unwrap_or(0);
             let total = bytemuck::cast::<[u32; 2], i64>(*sum).wrapping_add(times * units);
             *sum = bytemuck::cast(total);
         }
@@ -308,4 +362,4 @@ fn kept_row<'r>(bundle: &Bundle<'r>, place: &'r [u32]) -> (&'r [i8], f32) {
 }
 
 /// Codes of no plan are 0: the palette's one width.
-const ALL_BITS: Widths<'static> = Widths::new(&[], Palette::EIGHT_BITS, 0);
+pub(crate) const ALL_BITS: Widths<'static> = Widths::new(&[], Palette::EIGHT_BITS, 0);

@@ -9,9 +9,11 @@ use std::fs;
 use std::path::Path;
 
 use chord_plan::bundle::{BundleWriter, LayerPart, Norm, NormPart, Section};
-use chord_plan::manifest::{Activation, CaserShape, LayerName, ProfileShape, SasRecShape};
+use chord_plan::manifest::{Activation, CaserShape, LayerName, ProfileLayer, ProfileShape, SasRecShape};
 use chord_plan::{Bundle, Manifest, Plan};
-use chord_runtime::{Arithmetic, Engine, Error, Holding, Options, Ranked, Requirements, Session};
+use chord_runtime::{
+    Arithmetic, Engine, Error, Holding, Options, Profile, ProfileRequirements, Ranked, Requirements, Session,
+};
 use proptest::prelude::*;
 use random_model::Random;
 
@@ -196,6 +198,52 @@ fn rankings_are_close_to_those_in_floating_point() {
     }
 }
 
+/// A user embedding after a history.
+fn embedding(bundle: Bundle<'_>, history: &[u32], arithmetic: Arithmetic) -> Result<Vec<f32>, Error> {
+    let mut arena = vec![0xa5; ProfileRequirements::of(&bundle).unwrap().arena_bytes];
+    let mut profile = Profile::with_arithmetic(bundle, &mut arena, arithmetic)?;
+    history.iter().try_for_each(|&item| profile.append(item))?;
+    Ok(profile.embedding()?.to_vec())
+}
+
+const PROFILE: ProfileShape = ProfileShape { pooled: 50, features: 64, hidden: 64, norm_epsilon: 1e-5 };
+
+/// As with rankings, of the user embedding after histories that the sum does not hold and ones that it does.
+#[test]
+fn user_embeddings_are_close_to_those_in_floating_point() {
+    type Make = fn(&Manifest, &mut Random) -> Vec<u8>;
+    let cases: [(&str, Make, f64); 2] =
+        [("full range", random_model::bundle, 0.004), ("modest", modest, 0.003)];
+    for (name, make, mean) in cases {
+        let (mut apart, mut of_float, mut of_fixed) = (Vec::new(), Vec::new(), Vec::new());
+        for seed in 0..30 {
+            let mut random = Random(seed);
+            let profile = match seed % 3 {
+                0 => ProfileShape { pooled: 7, features: 32, hidden: 45, ..PROFILE },
+                _ => PROFILE,
+            };
+            let manifest = Manifest { profile: Some(profile), ..random_model::caser(CASER, [0, 2, 4, 8]) };
+            let bytes = make(&manifest, &mut random);
+            let bundle = Bundle::parse(&bytes).unwrap();
+            let length = 1 + random.below(60);
+            let history = random_model::items(length, &bundle, &mut random);
+            let [float, fixed] = [Arithmetic::Float, Arithmetic::Fixed].map(|arithmetic| -> Vec<f64> {
+                let embedding = embedding(bundle, &history, arithmetic).unwrap();
+                embedding.into_iter().map(f64::from).collect()
+            });
+            let ideal = reference::ideal::embedding(&bundle, &history);
+            apart.push(Distance::of(&float, &fixed));
+            of_float.push(Distance::of(&ideal, &float));
+            of_fixed.push(Distance::of(&ideal, &fixed));
+        }
+        let apart = summary(&format!("embedding, {name}, fixed from float"), &apart);
+        let of_float = summary(&format!("embedding, {name}, float from exact"), &of_float);
+        let of_fixed = summary(&format!("embedding, {name}, fixed from exact"), &of_fixed);
+        assert!(apart.0 < mean, "{name}");
+        assert!(5.0 * of_fixed.0 < 6.0 * of_float.0, "{name}");
+    }
+}
+
 fn committed(folder: &str, name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join(name)).unwrap()
 }
@@ -209,11 +257,10 @@ fn rows(text: &[u8]) -> Vec<u32> {
 #[test]
 fn golden_rankings() {
     let palette = [0, 2, 4, 8];
-    let profile = ProfileShape { pooled: 50, features: 64, hidden: 64, norm_epsilon: 1e-5 };
     let caser = random_model::caser(CaserShape { items: 200, ..CASER }, palette);
     let manifests = [
         random_model::sasrec(SasRecShape { items: 200, ..SHAPE }, palette),
-        Manifest { profile: Some(profile), ..caser },
+        Manifest { profile: Some(PROFILE), ..caser },
     ];
     let mut cases: Vec<_> = (manifests.iter())
         .map(|manifest| {
@@ -245,6 +292,11 @@ fn golden_rankings() {
         let distance = Distance::of(&float, &fixed);
         println!("{distance:?}");
         assert!(distance.mean < 0.05 && distance.largest < 0.3 && distance.overlap >= 8, "{distance:?}");
+    }
+    let bundle = Bundle::parse(&cases[1].0).unwrap();
+    let history: Vec<u32> = (0..60).collect();
+    for (number, x) in embedding(bundle, &history, Arithmetic::Fixed).unwrap().iter().take(10).enumerate() {
+        text += &format!("embedding {number} {:08x}\n", x.to_bits());
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/fixed_point.txt");
     if std::env::var_os("CHORD_BLESS").is_some() {
@@ -326,10 +378,12 @@ proptest! {
         let window = [1, 4, 7, 20][random.below(4)];
         let caser = CaserShape { items: 3, window, dim, horizontal: 2, vertical: 1 + random.below(3) as u16 };
         let palette = [[0, 2, 4, 8], [8, 255, 255, 255], [2, 4, 8, 255]][random.below(3)];
-        let manifest = match random.below(2) {
+        let network = match random.below(2) {
             0 => random_model::sasrec(sasrec, palette),
             _ => random_model::caser(caser, palette),
         };
+        let profile = ProfileShape { pooled: 3, features: dim, hidden: [4, 130][random.below(2)], norm_epsilon: 1e-5 };
+        let manifest = Manifest { profile: Some(profile), ..network };
         let bytes = extreme(&manifest, &mut random);
         let bundle = Bundle::parse(&bytes).unwrap();
         let plan = random_model::plan(&bundle, 1, &mut random);
@@ -337,6 +391,13 @@ proptest! {
         match try_logits(bundle, &plan, &history, fixed()) {
             Ok(logits) => prop_assert!(logits.iter().all(|logit| logit.is_finite())),
             Err(error) => prop_assert!(matches!(error, Error::NotFinite { .. }), "{error}"),
+        }
+        match embedding(bundle, &history, Arithmetic::Fixed) {
+            Ok(embedding) => prop_assert!(embedding.iter().all(|x| x.is_finite())),
+            Err(error) => prop_assert!(
+                matches!(error, Error::ProfileOverflow { .. } | Error::EmbeddingNotFinite),
+                "{error}"
+            ),
         }
     }
 
@@ -360,6 +421,11 @@ proptest! {
         if let Ok(bundle) = Bundle::parse_trusted(&bytes) {
             for logit in try_logits(bundle, &plan, &history, fixed()).into_iter().flatten() {
                 prop_assert!(logit.is_finite());
+            }
+            if manifest.profile.is_some() {
+                for x in embedding(bundle, &history, Arithmetic::Fixed).into_iter().flatten() {
+                    prop_assert!(x.is_finite());
+                }
             }
         }
     }
@@ -447,7 +513,13 @@ fn what_is_not_finite_is_an_error() {
     let palette = [8, 255, 255, 255];
     for (manifest, least) in [
         (random_model::sasrec(SasRecShape { items: 4, dim: 8, ..SHAPE }, palette), 60),
-        (random_model::caser(CaserShape { items: 4, dim: 8, ..CASER }, palette), 50),
+        (
+            Manifest {
+                profile: Some(PROFILE),
+                ..random_model::caser(CaserShape { items: 4, dim: 8, ..CASER }, palette)
+            },
+            70,
+        ),
     ] {
         let original = random_model::bundle(&manifest, &mut Random(3));
         let plan = random_model::plan(&Bundle::parse(&original).unwrap(), 1, &mut Random(4));
@@ -468,8 +540,21 @@ fn what_is_not_finite_is_an_error() {
                 let place = (80..original.len() - 4).find(is_place).unwrap();
                 let bytes = with(place);
                 let bundle = Bundle::parse_trusted(&bytes).unwrap();
-                let result = try_logits(bundle, &plan, &history, fixed());
-                assert!(matches!(result, Err(Error::NotFinite { .. })), "{section}: {result:?}");
+                let error = match section {
+                    Section::Norm(Norm::Profile, _) | Section::Layer(LayerName::Profile(_), _) => {
+                        embedding(bundle, &history, Arithmetic::Fixed).unwrap_err()
+                    }
+                    _ => try_logits(bundle, &plan, &history, fixed()).unwrap_err(),
+                };
+                let is_told = match section {
+                    Section::Norm(Norm::Profile, _)
+                    | Section::Layer(LayerName::Profile(ProfileLayer::Pooled), _) => {
+                        error == Error::EmbeddingNotFinite
+                    }
+                    Section::Layer(LayerName::Profile(_), _) => error == Error::ProfileOverflow { item: 0 },
+                    _ => matches!(error, Error::NotFinite { .. }),
+                };
+                assert!(is_told, "{section}: {error}");
                 sections += 1;
             }
         }
@@ -485,6 +570,10 @@ fn is_bad(bundle: &Bundle<'_>, section: Section) -> bool {
         Section::Norm(norm, part) => {
             let (gamma, beta) = bundle.norm(norm);
             if part == NormPart::Gamma { gamma } else { beta }.get(0).unwrap()
+        }
+        Section::Layer(LayerName::Profile(kind), part) => {
+            let layer = bundle.profile_layer(kind);
+            if part == LayerPart::Ranges { layer.range(0, 8) } else { layer.bias(0, 8) }
         }
         Section::Layer(name, part) => {
             let layer = bundle.layer(bundle.manifest().layer_index(name).unwrap());

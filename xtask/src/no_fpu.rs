@@ -115,7 +115,7 @@ const HEAD: &str = "# Cores without an FPU\n\nWritten by `cargo xtask bench-no-f
     d = 64, a window of 5, 16 horizontal\nfilters of each height, 4 vertical ones. Profile encoder: 64 features, 64 numbers of \
     state, an interaction that pushes\nanother out of the sum. Plans are read in place. *Float*: those in the compiler's \
     routines for floating point and what\nthese call. Parts are counted one by one as the whole calls them. *In fixed point*: the \
-    same ranking in the arithmetic of\n[fixed-point.md](../../docs/fixed-point.md), in the same run.\n";
+    same in the arithmetic of\n[fixed-point.md](../../docs/fixed-point.md), in the same run.\n";
 
 fn build(folder: &Path, target_dir: &Path, arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -162,15 +162,15 @@ fn count(
     names.into_iter().zip(counts.lines()).map(region).collect()
 }
 
-/// What the program prints: its fixed-point rankings, and the names of the regions.
+/// What the program prints: its results in fixed point, and the names of the regions.
 fn messages(output: &str) -> (Vec<&str>, Vec<&str>) {
-    output.lines().partition(|line| line.starts_with("rank "))
+    output.lines().partition(|line| line.starts_with("rank ") || line.starts_with("embedding "))
 }
 
-/// The program's fixed-point rankings on each core, a line for each item; with the core's name.
+/// The program's results in fixed point on each core, a line for each item or number; with the core's name.
 ///
 /// Errors: a build or a run that fails.
-pub fn rankings(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
+pub fn results(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
     let of_core = |&(core, target, qemu, machine): &Core| {
         build(&workspace().join("benches/no-fpu"), target_dir, &["--target", target])?;
         let elf = target_dir.join(target).join("release/chord-no-fpu-bench");
@@ -186,9 +186,15 @@ pub fn rankings(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
     CORES.iter().map(of_core).collect()
 }
 
-/// The rankings that [`rankings`] are to be: of the two models of `benches/no-fpu`, then of the example firmware's request.
-pub fn snapshot() -> PathBuf {
-    workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt")
+/// What [`results`] are to be: ten ranked items of each of the two models of `benches/no-fpu`, ten of the example firmware's
+/// request, ten numbers of a user embedding.
+pub fn snapshot() -> Result<String> {
+    Ok(fs::read_to_string(workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt"))?)
+}
+
+/// The lines of the snapshot for the example firmware's request.
+pub fn request_ranking() -> Result<Vec<String>> {
+    Ok(snapshot()?.lines().skip(20).take(10).map(str::to_owned).collect())
 }
 
 /// A message of the firmware or of the example in C that ranks an item, as a line of the snapshot.
@@ -259,7 +265,7 @@ fn table(core: &str, counted: &Counted, regions: &[(String, Count)]) -> Result<S
         writeln!(
             text,
             "\nIn fixed point: {} instructions, {:.1}% of those above, {} of them in floating-point routines and what these call\n\
-             (divisions, products of 64 bits, a logit's three operations, comparisons of logits): {:.1}%.",
+             (divisions, products of 64 bits; of a ranking three operations to a logit, and comparisons): {:.1}%.",
             fixed.all,
             percent(fixed.all),
             fixed.float,

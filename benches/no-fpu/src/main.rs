@@ -64,5 +64,6 @@ fn run() -> Option<()> {
     }
     ranking::count_softmax();
     profile::count(made::CASER.model, arena)?;
-    made::COUNTED.into_iter().chain([&made::EXAMPLE]).try_for_each(|request| request.print(arena))
+    made::COUNTED.into_iter().chain([&made::EXAMPLE]).try_for_each(|request| request.print(arena))?;
+    profile::print(made::CASER.model, arena)
 }

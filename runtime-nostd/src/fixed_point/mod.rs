@@ -9,6 +9,7 @@ mod memory;
 mod model;
 mod norm;
 mod number;
+pub(crate) mod profile;
 mod row;
 pub(crate) mod sasrec;
 mod softmax;

@@ -2,7 +2,7 @@
 
 use chord_plan::bundle::Norm;
 use chord_plan::manifest::{
-    Activation, Architecture, CaserShape, LayerKind, LayerName, PositionsFrom, SasRecShape,
+    Activation, Architecture, CaserShape, LayerKind, LayerName, PositionsFrom, ProfileLayer, SasRecShape,
 };
 use chord_plan::numerics as n;
 use chord_plan::{Bundle, Plan};
@@ -57,20 +57,8 @@ fn sasrec(bundle: &Bundle<'_>, plan: &Plan<'_>, shape: &SasRecShape, history: &[
             item(bundle, row).iter().zip(bundle.position(first + t)).map(|(x, p)| x + f64::from(p)).collect()
         })
         .collect();
-    let norm = |norm, x: &Rows| -> Rows {
-        let (gamma, beta) = bundle.norm(norm);
-        let row = |x: &Vec<f64>| {
-            let mean = x.iter().sum::<f64>() / x.len() as f64;
-            let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
-            let deviation = (variance + f64::from(shape.norm_epsilon)).sqrt();
-            let affine = gamma.iter().zip(beta.iter());
-            x.iter()
-                .zip(affine)
-                .map(|(x, (g, b))| (x - mean) / deviation * f64::from(g) + f64::from(b))
-                .collect()
-        };
-        x.iter().map(row).collect()
-    };
+    let norm =
+        |which, x: &Rows| -> Rows { x.iter().map(|x| norm(bundle, which, shape.norm_epsilon, x)).collect() };
     let linear = |block, kind, x: &Rows| -> Rows {
         let channels = channels(bundle, plan, LayerName::Block(block, kind));
         x.iter().map(|x| linear(&channels, x)).collect()
@@ -118,6 +106,44 @@ fn caser(bundle: &Bundle<'_>, plan: &Plan<'_>, shape: &CaserShape, history: &[u3
     let mut z = linear(&channels(bundle, plan, LayerName::Dense), &features);
     z.iter_mut().for_each(|z| *z = z.max(0.0));
     linear(&channels(bundle, plan, LayerName::Output), &z)
+}
+
+/// The user embedding.
+pub(crate) fn embedding(bundle: &Bundle<'_>, history: &[u32]) -> Vec<f64> {
+    let shape = bundle.manifest().profile.unwrap();
+    let hidden = usize::from(shape.hidden);
+    let layer = |kind, x: &[f64]| {
+        let view = bundle.profile_layer(kind);
+        let weight = |c, &code| f64::from(n::value(code, view.range(c, 8), 8));
+        let channel =
+            |c| (view.codes(c).iter().map(|code| weight(c, code)).collect(), f64::from(view.bias(c, 8)));
+        linear(&(0..view.layer().outputs).map(channel).collect::<Vec<_>>(), x)
+    };
+    let features: Rows = history.iter().map(|&row| layer(ProfileLayer::Input, &item(bundle, row))).collect();
+    let mut state = vec![0.0; hidden];
+    for features in &features {
+        let (i, r) = (layer(ProfileLayer::InputGates, features), layer(ProfileLayer::StateGates, &state));
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        for (h, state) in state.iter_mut().enumerate() {
+            let [reset, update] = [h, hidden + h].map(|gate| sigmoid(i[gate] + r[gate]));
+            let candidate = (i[2 * hidden + h] + reset * r[2 * hidden + h]).tanh();
+            *state = candidate + update * (*state - candidate);
+        }
+    }
+    let newest = &features[features.len().saturating_sub(shape.pooled.into())..];
+    let sum = |f| newest.iter().map(|x: &Vec<f64>| x[f]).sum::<f64>() / (newest.len().max(1) as f64).sqrt();
+    let pooled: Vec<f64> = (0..usize::from(shape.features)).map(sum).collect();
+    let sum = layer(ProfileLayer::Pooled, &pooled).iter().zip(&state).map(|(y, h)| y + h).collect::<Vec<_>>();
+    norm(bundle, Norm::Profile, shape.norm_epsilon, &sum)
+}
+
+fn norm(bundle: &Bundle<'_>, norm: Norm, epsilon: f32, x: &[f64]) -> Vec<f64> {
+    let (gamma, beta) = bundle.norm(norm);
+    let mean = x.iter().sum::<f64>() / x.len() as f64;
+    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+    let deviation = (variance + f64::from(epsilon)).sqrt();
+    let affine = gamma.iter().zip(beta.iter());
+    x.iter().zip(affine).map(|(x, (g, b))| (x - mean) / deviation * f64::from(g) + f64::from(b)).collect()
 }
 
 fn add(x: &mut Rows, y: &Rows) {

@@ -1,0 +1,128 @@
+//! A step of the profile encoder in fixed point (`docs/fixed-point.md`, section 10).
+
+use chord_plan::Bundle;
+use chord_plan::manifest::ProfileLayer;
+
+use super::activation::{logistic, tanh};
+use super::layer::{Bounds, layer};
+use super::model::item;
+use super::number::{Scale, field, high, shift_right};
+use super::row::quantise;
+use crate::profile::{ALL_BITS, Buffers};
+use crate::span::{span, span_mut};
+
+/// The state is in units of 2^-29.
+const STATE: i32 = -29;
+
+/// What a step takes beside the buffers, whose f32 numbers are i32 ones here.
+pub(crate) struct Encoder {
+    /// Of the layers of a step.
+    bounds: [Bounds; 3],
+    /// Unit of the features in their buffer.
+    unit: i32,
+}
+
+impl Encoder {
+    pub(crate) fn new(bundle: &Bundle<'_>) -> Self {
+        let layers = [ProfileLayer::Input, ProfileLayer::InputGates, ProfileLayer::StateGates];
+        let bounds = layers.map(|kind| Bounds::new(Bounds::of(&bundle.profile_layer(kind), ALL_BITS)));
+        Self { bounds, unit: 0 }
+    }
+
+    /// Leaves the features of an item, codes and range, in their buffer; whether they can be added to the sums.
+    pub(crate) fn encode_item(
+        &mut self,
+        bundle: &Bundle<'_>,
+        (codes, range): (&[i8], f32),
+        buffers: &mut Buffers<'_>,
+    ) -> bool {
+        let values = span_mut(bytemuck::cast_slice_mut(buffers.work), 0, codes.len());
+        let (item, unit) = item(codes, range);
+        values.iter_mut().zip(item).for_each(|(x, value)| *x = value);
+        let scale = quantise(values, unit, buffers.codes);
+        let features = bytemuck::cast_slice_mut(buffers.features);
+        self.unit = self.layer(bundle, ProfileLayer::Input, scale, buffers.codes, features);
+        let is_finite = field(range) < 255 && self.bounds.iter().all(|bounds| bounds.is_finite());
+        is_finite && features.iter().all(|&x| feature_units(x, self.unit).is_some())
+    }
+
+    /// Leaves the state after the item whose features were computed last at the start of the work buffer.
+    pub(crate) fn advance(&self, bundle: &Bundle<'_>, buffers: &mut Buffers<'_>) {
+        let (features, state): (&[i32], &[i32]) =
+            (bytemuck::cast_slice(buffers.features), bytemuck::cast_slice(buffers.state));
+        let work: &mut [i32] = bytemuck::cast_slice_mut(buffers.work);
+        let Some((input, rest)) = work.split_at_mut_checked(3 * state.len()) else { return };
+        let scale = quantise(features, self.unit, buffers.codes);
+        let unit = self.layer(bundle, ProfileLayer::InputGates, scale, buffers.codes, input);
+        let scale = quantise(state, STATE, buffers.codes);
+        let state_unit = self.layer(bundle, ProfileLayer::StateGates, scale, buffers.codes, rest);
+        // Both gates' numbers are at most 2^30.
+        let common = unit.max(state_unit) + 1;
+        let (down, state_down) = ((common - unit) as u32, (common - state_unit) as u32);
+        for (number, &state) in state.iter().enumerate() {
+            let place = |gate: usize| gate * buffers.state.len() + number;
+            let gate = |gate: usize| input.get(place(gate)).map_or(0, |&x| shift_right(x, down));
+            let recurrent = |gate: usize| rest.get(place(gate)).map_or(0, |&x| shift_right(x, state_down));
+            let reset = logistic(gate(0) + recurrent(0), common);
+            let update = logistic(gate(1) + recurrent(1), common);
+            let candidate = tanh(gate(2) + high(recurrent(2), reset), common) << (-STATE - 16);
+            let next = candidate + high(state - candidate, update);
+            // Nobody reads this unit's reset gate again.
+            input.get_mut(number).into_iter().for_each(|place| *place = next);
+        }
+    }
+
+    /// The layer of a quantised token to `out`; returns the unit of its outputs.
+    fn layer(
+        &self,
+        bundle: &Bundle<'_>,
+        kind: ProfileLayer,
+        scale: Scale,
+        codes: &[i8],
+        out: &mut [i32],
+    ) -> i32 {
+        let view = bundle.profile_layer(kind);
+        let inputs = view.layer().inputs;
+        let Some(&bounds) = self.bounds.get(kind as usize) else { return 0 };
+        layer(span(codes, 0, inputs), &[scale.to_word()], &view, ALL_BITS, bounds, &mut [], out);
+        bounds.units(inputs, scale).0
+    }
+
+    /// A feature of their buffer in units of its sum.
+    pub(crate) fn feature_units(&self, feature: f32) -> Option<i64> {
+        feature_units(feature.to_bits() as i32, self.unit)
+    }
+
+    /// A number of the state's buffer.
+    pub(crate) fn state(&self, state: f32) -> f32 {
+        state.to_bits() as i32 as f32 / (1 << -STATE) as f32
+    }
+}
+
+/// `x` in units of `2^unit`, at most 2^30 of them, in those of a sum of features, 2^-24, to the nearest, halves up; `None`
+/// if it is 2^20 or more.
+fn feature_units(x: i32, unit: i32) -> Option<i64> {
+    let (x, up) = (i64::from(x), unit + 24);
+    match up {
+        _ if x == 0 || up < -31 => Some(0),
+        ..0 => Some((x + (1 << (-up - 1))) >> -up),
+        0..44 => (x.abs() < 1 << (44 - up)).then(|| x << up),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::feature_units;
+
+    #[test]
+    fn units_of_known_features() {
+        let cases =
+            [(3, -24, 3), (-3, -25, -1), (3, -25, 2), (1 << 30, -60, 0), (1 << 30, -55, 1), (5, 16, 5 << 40)];
+        assert!(cases.into_iter().all(|(x, unit, units)| feature_units(x, unit) == Some(units)));
+        assert_eq!(feature_units(0, 8000), Some(0));
+        for (x, unit) in [(1, 20), (-1, 20), (1 << 20, 0), (-(1 << 30), -10), (1, 300)] {
+            assert_eq!(feature_units(x, unit), None);
+        }
+    }
+}
