@@ -359,6 +359,19 @@ proptest! {
         prop_assert_eq!(bits(&logits(bundle, &plan, &history, fixed())), bits(&expected));
     }
 
+    /// So are the profile encoder's.
+    #[test]
+    fn user_embeddings_are_as_written_down(seed: u64, length in 0usize..20) {
+        let mut random = Random(seed);
+        let profile = Some(random_model::small_profile(&mut random));
+        let manifest = Manifest { profile, ..random_model::manifest(&mut random) };
+        let bytes = random_model::bundle(&manifest, &mut random);
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let history = random_model::items(length, &bundle, &mut random);
+        let ours = embedding(bundle, &history, Arithmetic::Fixed).unwrap();
+        prop_assert_eq!(bits(&ours), bits(&reference::fixed::embedding(&bundle, &history)));
+    }
+
     /// Whatever the numbers of a bundle, nothing overflows (the tests' profile checks sums and shifts) and nothing that
     /// is not finite comes out.
     #[test]

@@ -1,8 +1,8 @@
-//! docs/fixed-point.md, section 9, written down plainly: the whole image with its zero rows, every filter at every place, wide
-//! integers.
+//! docs/fixed-point.md, sections 9 and 10, written down plainly: the whole image with its zero rows, every filter at every
+//! place, the whole history from its start; wide integers.
 
 use chord_plan::bundle::LayerView;
-use chord_plan::manifest::{Architecture, LayerName};
+use chord_plan::manifest::{Architecture, LayerName, ProfileLayer};
 use chord_plan::numerics as n;
 use chord_plan::{Bundle, Plan};
 
@@ -70,6 +70,10 @@ struct Layer<'b> {
 impl<'b> Layer<'b> {
     fn new(bundle: &Bundle<'b>, plan: &Plan<'_>, name: LayerName) -> Self {
         let (view, widths) = layer(bundle, plan, name);
+        Self::of(view, widths)
+    }
+
+    fn of(view: LayerView<'b>, widths: Vec<u8>) -> Self {
         let most = 127 * 255 * view.layer().inputs as i64;
         let channels = || widths.iter().enumerate().map(|(c, &bits)| (c, bits));
         let steps = channels().filter(|&(_, bits)| bits > 0);
@@ -128,17 +132,19 @@ fn dot(codes: &[i8], levels: &[i64]) -> i64 {
     codes.iter().zip(levels).map(|(&a, l)| i64::from(a) * l).sum()
 }
 
+/// Codes and scale of an item row.
+fn row(bundle: &Bundle<'_>, item: u32) -> (Vec<i8>, Scale) {
+    let (codes, range) = (bundle.item_codes(item as usize), bundle.item_range(item as usize));
+    let values: Vec<i64> = codes.iter().map(|&code| i64::from(n::level(code, 8)) * mantissa(range)).collect();
+    quantise(&values, field(range) - 150)
+}
+
 /// Logits of all items, for a history that fits the window.
 pub(crate) fn caser_logits(bundle: &Bundle<'_>, plan: &Plan<'_>, history: &[u32]) -> Vec<f32> {
     let Architecture::Caser(shape) = bundle.manifest().architecture else { panic!("not Caser") };
     let (window, dim) = (usize::from(shape.window), usize::from(shape.dim));
     let mut image = vec![(vec![0; dim], (0, -8192)); window - history.len()];
-    for &item in history {
-        let (codes, range) = (bundle.item_codes(item as usize), bundle.item_range(item as usize));
-        let values: Vec<i64> =
-            codes.iter().map(|&code| i64::from(n::level(code, 8)) * mantissa(range)).collect();
-        image.push(quantise(&values, field(range) - 150));
-    }
+    image.extend(history.iter().map(|&item| row(bundle, item)));
     let exponent = image.iter().map(|(_, (_, exponent))| *exponent).max().unwrap();
     let mantissas: Vec<i64> =
         image.iter().map(|(_, (m, e))| m.checked_shr((exponent - e) as u32).unwrap_or(0)).collect();
@@ -179,4 +185,49 @@ pub(crate) fn caser_logits(bundle: &Bundle<'_>, plan: &Plan<'_>, history: &[u32]
         n::logit(t, n::step(bundle.item_range(item), 8), scale)
     };
     (0..bundle.manifest().items() as usize).map(logit).collect()
+}
+
+/// The user embedding.
+pub(crate) fn embedding(bundle: &Bundle<'_>, history: &[u32]) -> Vec<f32> {
+    let shape = bundle.manifest().profile.unwrap();
+    let hidden = usize::from(shape.hidden);
+    let dense = |kind, (codes, scale): (Vec<i8>, Scale)| {
+        let view = bundle.profile_layer(kind);
+        let widths = vec![8; view.layer().outputs];
+        Layer::of(view, widths).dense(&codes, scale)
+    };
+    let (mut state, mut units) = (vec![0; hidden], Vec::new());
+    for &item in history {
+        let (features, unit) = dense(ProfileLayer::Input, row(bundle, item));
+        let to_units = |&f: &i64| (f as f64 * 2f64.powi(unit + 24) + 0.5).floor() as i64;
+        units.push(features.iter().map(to_units).collect::<Vec<i64>>());
+        let (i, input_unit) = dense(ProfileLayer::InputGates, quantise(&features, unit));
+        let (r, state_unit) = dense(ProfileLayer::StateGates, quantise(&state, -29));
+        let common = input_unit.max(state_unit) + 1;
+        for (h, state) in state.iter_mut().enumerate() {
+            let [i, r] = [(&i, input_unit), (&r, state_unit)]
+                .map(|(x, unit)| [0, 1, 2].map(|gate| round(x[gate * hidden + h], common - unit)));
+            let [reset, update] = [0, 1].map(|gate| {
+                let x = i[gate] + r[gate];
+                if x < 0 { tail(-x, common) } else { 65536 - tail(x, common) }
+            });
+            let x = i[2] + high(r[2], reset);
+            let tangent = 65536 - 2 * tail(x.abs(), common + 1);
+            let candidate = (if x < 0 { -tangent } else { tangent }) << 13;
+            *state = candidate + high(*state - candidate, update);
+        }
+    }
+    let newest = &units[units.len().saturating_sub(shape.pooled.into())..];
+    let sums: Vec<i64> =
+        (0..usize::from(shape.features)).map(|f| newest.iter().map(|units| units[f]).sum()).collect();
+    let state: Vec<f32> = state.iter().map(|&h| h as f32 / 2f32.powi(29)).collect();
+    super::profile::from_state(bundle, &sums, newest.len(), &state)
+}
+
+/// Section 10: `1 / (1 + exp(x))` in units of 2^-16, by straight lines.
+fn tail(x: i64, unit: i32) -> i64 {
+    let y = (x as f64 * 2f64.powi(unit + 15)).floor().min(f64::from(12 << 15)) as i64;
+    let number = |i: i64| (65536.0 / (1.0 + (i as f64 / 32.0).exp()) + 0.5).floor() as i64;
+    let (i, between) = (y >> 10, y & 1023);
+    if i == 12 * 32 { 0 } else { number(i) - ((number(i) - number(i + 1)) * between >> 10) }
 }
