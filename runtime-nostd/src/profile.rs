@@ -224,7 +224,9 @@ impl<'a, K: Linear> Profile<'a, K> {
     /// Takes an item of a checked list in.
     fn append_item(&mut self, items: impl Items, index: usize) -> Result<(), Error> {
         let row = items.row(&self.bundle, index);
-        if !self.encode_item(row) || !self.advance() {
+        self.encode_item(row);
+        let features_fit = self.buffers.features.iter().all(|&x| self.units(x).is_some());
+        if !features_fit || !self.advance() {
             return Err(Error::ProfileOverflow { item: items.id(index) });
         }
         copy(span(self.buffers.work, 0, self.sizes.hidden), self.buffers.state);
@@ -283,8 +285,8 @@ impl<'a, K: Linear> Profile<'a, K> {
         out.get(..length.ok_or(too_small)?).ok_or(too_small)
     }
 
-    /// Leaves the features of an item, codes and range, in their buffer; whether they can be added to the sums.
-    fn encode_item(&mut self, (codes, range): (&[i8], f32)) -> bool {
+    /// Leaves the features of an item, codes and range, in their buffer.
+    fn encode_item(&mut self, (codes, range): (&[i8], f32)) {
         #[cfg(feature = "fixed-point")]
         if let Some(fixed) = &mut self.fixed {
             return fixed.encode_item(&self.bundle, (codes, range), &mut self.buffers);
@@ -299,7 +301,6 @@ impl<'a, K: Linear> Profile<'a, K> {
         let layer = self.bundle.profile_layer(ProfileLayer::Input);
         let tokens = Tokens { codes: span(self.buffers.codes, 0, dim), scales: &[scale] };
         self.kernel.layer(tokens, &layer, ALL_BITS, self.buffers.scratch, self.buffers.features);
-        self.buffers.features.iter().all(|&x| feature_units(x).is_some())
     }
 
     /// Leaves the state after the item whose features were computed last at the start of the work buffer; whether it is
@@ -337,18 +338,23 @@ impl<'a, K: Linear> Profile<'a, K> {
 
     /// Adds the features computed last to their sums, `times` times; they fit.
     fn add_features(&mut self, times: i64) {
-        let units = |feature: f32| {
-            #[cfg(feature = "fixed-point")]
-            if let Some(fixed) = &self.fixed {
-                return fixed.feature_units(feature);
-            }
-            feature_units(feature)
-        };
-        for (sum, &feature) in self.buffers.sums.iter_mut().zip(&*self.buffers.features) {
-            let units = units(feature).unwrap_or(0);
+        // Out of the way while their buffer is read.
+        let sums = core::mem::take(&mut self.buffers.sums);
+        for (sum, &feature) in sums.iter_mut().zip(&*self.buffers.features) {
+            let units = self.units(feature).unwrap_or(0);
             let total = bytemuck::cast::<[u32; 2], i64>(*sum).wrapping_add(times * units);
             *sum = bytemuck::cast(total);
         }
+        self.buffers.sums = sums;
+    }
+
+    /// A feature computed last in units of its sum; `None` if it is too large.
+    fn units(&self, feature: f32) -> Option<i64> {
+        #[cfg(feature = "fixed-point")]
+        if let Some(fixed) = &self.fixed {
+            return fixed.feature_units(feature);
+        }
+        feature_units(feature)
     }
 }
 

@@ -455,7 +455,7 @@ proptest! {
         let dim = head * u16::from(heads);
         let mut random = Random(seed);
         let sasrec = SasRecShape { items: 20, positions, dim, inner, blocks, heads, ..SHAPE };
-        let caser = CaserShape { items: 20, window: positions, dim, horizontal: inner, vertical: heads.into() };
+        let caser = CaserShape { items: 20, window: positions / 2, dim, horizontal: inner / 8, vertical: heads.into() };
         let palette = [0, 2, 4, 8];
         let manifest =
             if is_caser { random_model::caser(caser, palette) } else { random_model::sasrec(sasrec, palette) };

@@ -20,30 +20,31 @@ pub(crate) struct Encoder {
     bounds: [Bounds; 3],
     /// Unit of the features in their buffer.
     unit: i32,
+    /// Whether the numbers that they come from were finite.
+    is_finite: bool,
 }
 
 impl Encoder {
     pub(crate) fn new(bundle: &Bundle<'_>) -> Self {
         let layers = [ProfileLayer::Input, ProfileLayer::InputGates, ProfileLayer::StateGates];
         let bounds = layers.map(|kind| Bounds::new(Bounds::of(&bundle.profile_layer(kind), ALL_BITS)));
-        Self { bounds, unit: 0 }
+        Self { bounds, unit: 0, is_finite: true }
     }
 
-    /// Leaves the features of an item, codes and range, in their buffer; whether they can be added to the sums.
+    /// Leaves the features of an item, codes and range, in their buffer.
     pub(crate) fn encode_item(
         &mut self,
         bundle: &Bundle<'_>,
         (codes, range): (&[i8], f32),
         buffers: &mut Buffers<'_>,
-    ) -> bool {
+    ) {
         let values = span_mut(bytemuck::cast_slice_mut(buffers.work), 0, codes.len());
         let (item, unit) = item(codes, range);
         values.iter_mut().zip(item).for_each(|(x, value)| *x = value);
         let scale = quantise(values, unit, buffers.codes);
         let features = bytemuck::cast_slice_mut(buffers.features);
         self.unit = self.layer(bundle, ProfileLayer::Input, scale, buffers.codes, features);
-        let is_finite = field(range) < 255 && self.bounds.iter().all(|bounds| bounds.is_finite());
-        is_finite && features.iter().all(|&x| feature_units(x, self.unit).is_some())
+        self.is_finite = field(range) < 255 && self.bounds.iter().all(|bounds| bounds.is_finite());
     }
 
     /// Leaves the state after the item whose features were computed last at the start of the work buffer.
@@ -88,9 +89,9 @@ impl Encoder {
         bounds.units(inputs, scale).0
     }
 
-    /// A feature of their buffer in units of its sum.
+    /// A feature of their buffer in units of its sum; `None` if it is too large, or not finite.
     pub(crate) fn feature_units(&self, feature: f32) -> Option<i64> {
-        feature_units(feature.to_bits() as i32, self.unit)
+        if self.is_finite { feature_units(feature.to_bits() as i32, self.unit) } else { None }
     }
 
     /// A number of the state's buffer.
