@@ -16,7 +16,7 @@ use crate::items::Items;
 use crate::items::sealed::Source;
 use crate::kernels::{Linear, Native};
 use crate::ranking::{self, Best, Ranked};
-use crate::requirements::{Arithmetic, Holding, Options, Requirements, Sizes};
+use crate::requirements::{Arithmetic, Options, Requirements, Sizes};
 use crate::sasrec::Kept;
 use crate::span::span;
 use crate::{caser, sasrec};
@@ -100,7 +100,7 @@ impl<'a, K: Linear> Engine<'a, K> {
             return Err(Error::NetworkLeftOut);
         }
         #[cfg(feature = "fixed-point")]
-        if options.arithmetic == Arithmetic::Fixed && options.holding == Holding::Packed {
+        if options.arithmetic == Arithmetic::Fixed && options.holding == crate::Holding::Packed {
             return Err(Error::PackedInFixedPoint);
         }
         check_plan(plan, &bundle, options.max_budget)?;

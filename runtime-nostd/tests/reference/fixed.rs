@@ -109,7 +109,7 @@ impl<'b> Layer<'b> {
             return bias;
         }
         let range = self.view.range(c, bits);
-        let multipliers: Vec<i64> = scales.iter().map(|scale| mantissa(range) * scale >> 16).collect();
+        let multipliers: Vec<i64> = scales.iter().map(|scale| (mantissa(range) * scale) >> 16).collect();
         let levels: Vec<i64> = self.view.codes(c).iter().map(|&code| n::level(code, bits).into()).collect();
         let down = self.step - field(range) + i32::from(bits) + unit - self.product_unit(exponent);
         round(sum(&multipliers, &levels), down) + bias
@@ -158,7 +158,7 @@ pub(crate) fn caser_logits(bundle: &Bundle<'_>, plan: &Plan<'_>, history: &[u32]
         for c in 0..usize::from(shape.vertical) {
             features.push(vertical.output(c, &mantissas, exponent, unit, |m, levels| {
                 let rows = image.iter().zip(m).zip(levels);
-                rows.map(|(((a, _), m), l)| i64::from(a[column]) * (l * m >> (16 - vertical.shift))).sum()
+                rows.map(|(((a, _), m), l)| i64::from(a[column]) * ((l * m) >> (16 - vertical.shift))).sum()
             }));
         }
     }
@@ -229,5 +229,5 @@ fn tail(x: i64, unit: i32) -> i64 {
     let y = (x as f64 * 2f64.powi(unit + 15)).floor().min(f64::from(12 << 15)) as i64;
     let number = |i: i64| (65536.0 / (1.0 + (i as f64 / 32.0).exp()) + 0.5).floor() as i64;
     let (i, between) = (y >> 10, y & 1023);
-    if i == 12 * 32 { 0 } else { number(i) - ((number(i) - number(i + 1)) * between >> 10) }
+    if i == 12 * 32 { 0 } else { number(i) - (((number(i) - number(i + 1)) * between) >> 10) }
 }
