@@ -125,10 +125,14 @@ pub struct Profile<'a, K = Native> {
     /// Where the next item goes in the ring.
     place: usize,
     kernel: K,
-    /// If it computes in fixed point.
-    #[cfg(feature = "fixed-point")]
-    fixed: Option<fixed_point::profile::Encoder>,
+    fixed: Fixed,
 }
+
+/// What steps in fixed point take, if it computes so.
+#[cfg(feature = "fixed-point")]
+type Fixed = Option<fixed_point::profile::Encoder>;
+#[cfg(not(feature = "fixed-point"))]
+type Fixed = ();
 
 impl<K> fmt::Debug for Profile<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,16 +183,8 @@ impl<'a, K: Linear> Profile<'a, K> {
         let sizes = Sizes::of(&bundle).ok_or(Error::NoProfile)?;
         let arena_bytes = align_of::<f32>() - 1 + sizes.bytes();
         let buffers = Buffers::cut(arena, &sizes, arena_bytes)?;
-        let mut profile = Self {
-            bundle,
-            sizes,
-            buffers,
-            interactions: 0,
-            place: 0,
-            kernel,
-            #[cfg(feature = "fixed-point")]
-            fixed: None,
-        };
+        let mut profile =
+            Self { bundle, sizes, buffers, interactions: 0, place: 0, kernel, fixed: Default::default() };
         profile.clear();
         Ok(profile)
     }
@@ -225,11 +221,10 @@ impl<'a, K: Linear> Profile<'a, K> {
     fn append_item(&mut self, items: impl Items, index: usize) -> Result<(), Error> {
         let row = items.row(&self.bundle, index);
         self.encode_item(row);
-        let features_fit = self.buffers.features.iter().all(|&x| self.units(x).is_some());
+        let features_fit = self.buffers.features.iter().all(|&x| units(&self.fixed, x).is_some());
         if !features_fit || !self.advance() {
             return Err(Error::ProfileOverflow { item: items.id(index) });
         }
-        copy(span(self.buffers.work, 0, self.sizes.hidden), self.buffers.state);
         self.add_features(1);
         // What leaves the sum; the ring is out of the way while its features are computed.
         let ring = core::mem::take(&mut self.buffers.items);
@@ -303,13 +298,11 @@ impl<'a, K: Linear> Profile<'a, K> {
         self.kernel.layer(tokens, &layer, ALL_BITS, self.buffers.scratch, self.buffers.features);
     }
 
-    /// Leaves the state after the item whose features were computed last at the start of the work buffer; whether it is
-    /// finite.
+    /// Takes the item whose features were computed last into the state, unless that would not be finite; whether it was.
     fn advance(&mut self) -> bool {
         #[cfg(feature = "fixed-point")]
         if let Some(fixed) = &self.fixed {
-            fixed.advance(&self.bundle, &mut self.buffers);
-            return true;
+            return fixed.advance(&self.bundle, &mut self.buffers);
         }
         let Sizes { features, hidden, .. } = self.sizes;
         let scale = quantise_token(self.buffers.features, span_mut(self.buffers.codes, 0, features));
@@ -324,7 +317,12 @@ impl<'a, K: Linear> Profile<'a, K> {
                 *place = next;
             }
         }
-        span(self.buffers.work, 0, hidden).iter().all(|x| x.is_finite())
+        let next = span(self.buffers.work, 0, hidden);
+        let is_finite = next.iter().all(|x| x.is_finite());
+        if is_finite {
+            copy(next, self.buffers.state);
+        }
+        is_finite
     }
 
     /// A layer for the token whose codes are in their buffer; its outputs go to the work buffer from `start` on.
@@ -338,24 +336,22 @@ impl<'a, K: Linear> Profile<'a, K> {
 
     /// Adds the features computed last to their sums, `times` times; they fit.
     fn add_features(&mut self, times: i64) {
-        // Out of the way while their buffer is read.
-        let sums = core::mem::take(&mut self.buffers.sums);
-        for (sum, &feature) in sums.iter_mut().zip(&*self.buffers.features) {
-            let units = self.units(feature).unwrap_or(0);
+        for (sum, &feature) in self.buffers.sums.iter_mut().zip(&*self.buffers.features) {
+            let units = units(&self.fixed, feature).unwrap_or(0);
             let total = bytemuck::cast::<[u32; 2], i64>(*sum).wrapping_add(times * units);
             *sum = bytemuck::cast(total);
         }
-        self.buffers.sums = sums;
     }
+}
 
-    /// A feature computed last in units of its sum; `None` if it is too large.
-    fn units(&self, feature: f32) -> Option<i64> {
-        #[cfg(feature = "fixed-point")]
-        if let Some(fixed) = &self.fixed {
-            return fixed.feature_units(feature);
-        }
-        feature_units(feature)
+/// A feature computed last in units of its sum; `None` if it is too large.
+#[cfg_attr(not(feature = "fixed-point"), expect(unused_variables, reason = "there is one arithmetic"))]
+fn units(fixed: &Fixed, feature: f32) -> Option<i64> {
+    #[cfg(feature = "fixed-point")]
+    if let Some(fixed) = fixed {
+        return fixed.feature_units(feature);
     }
+    feature_units(feature)
 }
 
 /// Codes and range of an item in the ring.

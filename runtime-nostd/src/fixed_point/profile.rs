@@ -47,12 +47,12 @@ impl Encoder {
         self.is_finite = field(range) < 255 && self.bounds.iter().all(|bounds| bounds.is_finite());
     }
 
-    /// Leaves the state after the item whose features were computed last at the start of the work buffer.
-    pub(crate) fn advance(&self, bundle: &Bundle<'_>, buffers: &mut Buffers<'_>) {
-        let (features, state): (&[i32], &[i32]) =
-            (bytemuck::cast_slice(buffers.features), bytemuck::cast_slice(buffers.state));
+    /// Takes the item whose features were computed last into the state, which is always finite.
+    pub(crate) fn advance(&self, bundle: &Bundle<'_>, buffers: &mut Buffers<'_>) -> bool {
+        let features: &[i32] = bytemuck::cast_slice(buffers.features);
+        let state: &mut [i32] = bytemuck::cast_slice_mut(buffers.state);
         let work: &mut [i32] = bytemuck::cast_slice_mut(buffers.work);
-        let Some((input, rest)) = work.split_at_mut_checked(3 * state.len()) else { return };
+        let Some((input, rest)) = work.split_at_mut_checked(3 * state.len()) else { return false };
         let scale = quantise(features, self.unit, buffers.codes);
         let unit = self.layer(bundle, ProfileLayer::InputGates, scale, buffers.codes, input);
         let scale = quantise(state, STATE, buffers.codes);
@@ -60,17 +60,17 @@ impl Encoder {
         // Both gates' numbers are at most 2^30.
         let common = unit.max(state_unit) + 1;
         let (down, state_down) = ((common - unit) as u32, (common - state_unit) as u32);
-        for (number, &state) in state.iter().enumerate() {
-            let place = |gate: usize| gate * buffers.state.len() + number;
+        let hidden = state.len();
+        for (number, state) in state.iter_mut().enumerate() {
+            let place = |gate: usize| gate * hidden + number;
             let gate = |gate: usize| input.get(place(gate)).map_or(0, |&x| shift_right(x, down));
             let recurrent = |gate: usize| rest.get(place(gate)).map_or(0, |&x| shift_right(x, state_down));
             let reset = logistic(gate(0) + recurrent(0), common);
             let update = logistic(gate(1) + recurrent(1), common);
             let candidate = tanh(gate(2) + high(recurrent(2), reset), common) << (-STATE - 16);
-            let next = candidate + high(state - candidate, update);
-            // Nobody reads this unit's reset gate again.
-            input.get_mut(number).into_iter().for_each(|place| *place = next);
+            *state = candidate + high(*state - candidate, update);
         }
+        true
     }
 
     /// The layer of a quantised token to `out`; returns the unit of its outputs.
