@@ -17,6 +17,12 @@ static const uint32_t candidates[] = {
 #include "candidates.inc"
 };
 
+/* 1: fixed point, which a library with that feature has. */
+#ifndef ARITHMETIC
+#define ARITHMETIC 0
+#endif
+static const ChordOptions options = {.arithmetic = ARITHMETIC};
+
 /* For any model that it is large enough for: chord_requirements says how much one takes. */
 static uint8_t memory[64 * 1024];
 static uint8_t received[4096];
@@ -45,7 +51,7 @@ int main(void)
     const size_t model_len = (size_t)(model_end - model), plan_len = (size_t)(plan_end - plan);
 
     ChordRequirements needed;
-    if (failed("chord_requirements", chord_requirements(model, model_len, NULL, &needed))) {
+    if (failed("chord_requirements", chord_requirements(model, model_len, &options, &needed))) {
         return 1;
     }
     if (needed.memory_bytes > sizeof memory || plan_len > sizeof received) {
@@ -55,7 +61,7 @@ int main(void)
 
     ChordEngine *engine;
     ChordStatus status =
-        chord_init(memory, sizeof memory, model, model_len, plan, plan_len, NULL, &engine);
+        chord_init(memory, sizeof memory, model, model_len, plan, plan_len, &options, &engine);
     if (failed("chord_init", status)) {
         return 1;
     }

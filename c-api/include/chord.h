@@ -28,7 +28,7 @@ enum ChordStatus
   CHORD_STATUS_NOT_AN_ENGINE = 5,
   // The engine is at work already: the call comes from an interrupt or another thread.
   CHORD_STATUS_BUSY = 6,
-  // An option has a value that does not exist.
+  // An option has a value that does not exist, in this library or beside the others.
   CHORD_STATUS_UNKNOWN_OPTION = 7,
   // The engine's memory is smaller than `chord_requirements` says.
   CHORD_STATUS_MEMORY_TOO_SMALL = 8,
@@ -115,6 +115,9 @@ typedef struct {
   // The largest average of bits per weight, in 1/1000, of plans to be packed: less needs less memory, and a plan beyond
   // is refused; 0 for any plan.
   uint16_t max_budget;
+  // 0 for that of docs/numerics.md, 1 for fixed point (docs/fixed-point.md), which a library built with the feature
+  // `fixed-point` has, for `holding` 0: other results, for cores without an FPU.
+  uint16_t arithmetic;
 } ChordOptions;
 
 // Memory for one engine.

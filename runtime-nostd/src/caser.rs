@@ -152,6 +152,6 @@ impl<K: Linear> Forward<'_, K> {
 }
 
 /// What filter number `filter` of `filters` has at each column.
-fn columns(out: &mut [f32], filter: usize, filters: usize) -> impl Iterator<Item = &mut f32> {
+pub(crate) fn columns<T>(out: &mut [T], filter: usize, filters: usize) -> impl Iterator<Item = &mut T> {
     out.iter_mut().skip(filter).step_by(filters)
 }

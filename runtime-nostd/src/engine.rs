@@ -100,8 +100,8 @@ impl<'a, K: Linear> Engine<'a, K> {
             return Err(Error::NetworkLeftOut);
         }
         #[cfg(feature = "fixed-point")]
-        if options.arithmetic == Arithmetic::Fixed {
-            fixed_point::check(bundle.manifest(), options.holding)?;
+        if options.arithmetic == Arithmetic::Fixed && options.holding == crate::Holding::Packed {
+            return Err(Error::PackedInFixedPoint);
         }
         check_plan(plan, &bundle, options.max_budget)?;
         let sizes = Sizes::of(&bundle, &options);
@@ -294,7 +294,12 @@ impl<'a, K: Linear> Engine<'a, K> {
             }
             #[cfg(feature = "fixed-point")]
             (Architecture::SasRec(shape), Memory::Fixed(buffers)) if cfg!(feature = "sasrec") => {
-                fixed_point::Forward::new(bundle, shape, held, sizes.rows).encode(recent, 0, &mut [], buffers)
+                let forward = fixed_point::sasrec::Forward::new(bundle, shape, held, sizes.rows);
+                forward.encode(recent, 0, &mut [], buffers)
+            }
+            #[cfg(feature = "fixed-point")]
+            (Architecture::Caser(shape), Memory::Fixed(buffers)) if cfg!(feature = "caser") => {
+                fixed_point::caser::Forward::new(bundle, shape, held).encode(recent, buffers)
             }
             // No engine is made for it.
             _ => f32::NAN,
@@ -307,7 +312,7 @@ impl<'a, K: Linear> Engine<'a, K> {
         match (&bundle.manifest().architecture, memory) {
             #[cfg(feature = "fixed-point")]
             (Architecture::SasRec(shape), Memory::Fixed(buffers)) if cfg!(feature = "sasrec") => {
-                let forward = fixed_point::Forward::new(bundle, shape, held, sizes.rows);
+                let forward = fixed_point::sasrec::Forward::new(bundle, shape, held, sizes.rows);
                 forward.encode(history, kept.seen, kept.blocks, buffers)
             }
             (Architecture::SasRec(shape), Memory::Float(buffers)) if cfg!(feature = "sasrec") => {

@@ -19,10 +19,10 @@ pub enum Error {
     /// The model's network is one of the crate's features (`sasrec`, `caser`) that this build leaves out.
     #[error("this build leaves the model's network out")]
     NetworkLeftOut,
-    /// The fixed-point arithmetic lacks something that the model or the options ask for.
+    /// A plan to be packed for the fixed-point arithmetic, which reads the model in place.
     #[cfg(feature = "fixed-point")]
-    #[error("the fixed-point arithmetic has no {0}")]
-    NotInFixedPoint(FloatOnly),
+    #[error("the fixed-point arithmetic has no packed plans")]
+    PackedInFixedPoint,
     /// The plan is not one for this model.
     #[error("plan: {0}")]
     Plan(#[from] PlanError),
@@ -115,27 +115,6 @@ pub enum Error {
     /// The arithmetic overflowed: this profile has no embedding.
     #[error("the user embedding is not finite")]
     EmbeddingNotFinite,
-}
-
-/// What the floating-point arithmetic alone has.
-#[cfg(feature = "fixed-point")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum FloatOnly {
-    /// Caser.
-    Caser,
-    /// Plans packed into the arena ([`Holding::Packed`](crate::Holding)).
-    Packed,
-}
-
-#[cfg(feature = "fixed-point")]
-impl fmt::Display for FloatOnly {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Caser => "Caser",
-            Self::Packed => "packed plans",
-        })
-    }
 }
 
 /// The lists of items that an engine takes.

@@ -7,8 +7,8 @@
 //! bit, on every platform.
 //!
 //! The features `sasrec` and `caser`, both on by default, are the networks that an engine runs: a firmware for one model
-//! leaves the other out. The feature `fixed-point` adds a second arithmetic, in integers, that an engine may be made with
-//! ([`Arithmetic`]); its results are those of `docs/fixed-point.md`.
+//! leaves the other out. The feature `fixed-point` adds a second arithmetic, in integers, that an engine or a profile
+//! encoder may be made with ([`Arithmetic`]); its results are those of `docs/fixed-point.md`.
 //!
 //! ```
 //! # fn run(bundle: &[u8], plan: &[u8]) -> Result<(), Box<dyn core::error::Error>> {
@@ -57,8 +57,6 @@ mod widths;
 mod window;
 
 pub use engine::Engine;
-#[cfg(feature = "fixed-point")]
-pub use error::FloatOnly;
 pub use error::{Error, List};
 pub use heapless;
 pub use items::{Embeddings, Items};

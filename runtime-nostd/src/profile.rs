@@ -11,9 +11,12 @@ use chord_plan::{Bundle, Palette, embedding};
 
 use crate::Widths;
 use crate::error::{Error, List};
+#[cfg(feature = "fixed-point")]
+use crate::fixed_point;
 use crate::items::sealed::Source;
 use crate::items::{Embeddings, Items, check_row};
 use crate::kernels::{Linear, Native, Tokens, scratch_words};
+use crate::requirements::Arithmetic;
 use crate::span::{copy, span, span_mut};
 
 /// Memory for a [`Profile`]; the engine has its own.
@@ -71,13 +74,13 @@ impl Sizes {
 }
 
 /// The caller's memory, cut.
-struct Buffers<'a> {
+pub(crate) struct Buffers<'a> {
     /// State of the recurrent layer, H.
-    state: &'a mut [f32],
+    pub(crate) state: &'a mut [f32],
     /// Features of one item, F.
-    features: &'a mut [f32],
+    pub(crate) features: &'a mut [f32],
     /// Of one item: its values, dim; or its gates, input's and state's, 6 H.
-    work: &'a mut [f32],
+    pub(crate) work: &'a mut [f32],
     /// Sums of the newest items' features, F, each 64 bits.
     sums: &'a mut [[u32; 2]],
     /// Those items, `Sizes::item` words each; a ring.
@@ -85,7 +88,7 @@ struct Buffers<'a> {
     /// What a kernel may use in a layer.
     scratch: &'a mut [u32],
     /// Codes of a quantised token.
-    codes: &'a mut [i8],
+    pub(crate) codes: &'a mut [i8],
 }
 
 impl<'a> Buffers<'a> {
@@ -122,7 +125,14 @@ pub struct Profile<'a, K = Native> {
     /// Where the next item goes in the ring.
     place: usize,
     kernel: K,
+    fixed: Fixed,
 }
+
+/// What steps in fixed point take, if it computes so.
+#[cfg(feature = "fixed-point")]
+type Fixed = Option<fixed_point::profile::Encoder>;
+#[cfg(not(feature = "fixed-point"))]
+type Fixed = ();
 
 impl<K> fmt::Debug for Profile<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,6 +158,23 @@ impl<'a> Profile<'a> {
     pub fn new(bundle: Bundle<'a>, arena: &'a mut [u8]) -> Result<Self, Error> {
         Self::with_kernel(bundle, arena, Native::default())
     }
+
+    /// The same, whose steps compute in an arithmetic: in fixed point they are close to those of floating point, the same
+    /// on every platform. The arena is as long.
+    pub fn with_arithmetic(
+        bundle: Bundle<'a>,
+        arena: &'a mut [u8],
+        arithmetic: Arithmetic,
+    ) -> Result<Self, Error> {
+        let profile = Self::new(bundle, arena)?;
+        match arithmetic {
+            Arithmetic::Float => Ok(profile),
+            #[cfg(feature = "fixed-point")]
+            Arithmetic::Fixed => {
+                Ok(Self { fixed: Some(fixed_point::profile::Encoder::new(&bundle)), ..profile })
+            }
+        }
+    }
 }
 
 impl<'a, K: Linear> Profile<'a, K> {
@@ -156,7 +183,8 @@ impl<'a, K: Linear> Profile<'a, K> {
         let sizes = Sizes::of(&bundle).ok_or(Error::NoProfile)?;
         let arena_bytes = align_of::<f32>() - 1 + sizes.bytes();
         let buffers = Buffers::cut(arena, &sizes, arena_bytes)?;
-        let mut profile = Self { bundle, sizes, buffers, interactions: 0, place: 0, kernel };
+        let mut profile =
+            Self { bundle, sizes, buffers, interactions: 0, place: 0, kernel, fixed: Default::default() };
         profile.clear();
         Ok(profile)
     }
@@ -193,13 +221,10 @@ impl<'a, K: Linear> Profile<'a, K> {
     fn append_item(&mut self, items: impl Items, index: usize) -> Result<(), Error> {
         let row = items.row(&self.bundle, index);
         self.encode_item(row);
-        let features_fit = self.buffers.features.iter().all(|&x| feature_units(x).is_some());
-        self.advance();
-        let next = span(self.buffers.work, 0, self.sizes.hidden);
-        if !features_fit || !next.iter().all(|x| x.is_finite()) {
+        let features_fit = self.buffers.features.iter().all(|&x| units(&self.fixed, x).is_some());
+        if !features_fit || !self.advance() {
             return Err(Error::ProfileOverflow { item: items.id(index) });
         }
-        copy(next, self.buffers.state);
         self.add_features(1);
         // What leaves the sum; the ring is out of the way while its features are computed.
         let ring = core::mem::take(&mut self.buffers.items);
@@ -231,7 +256,14 @@ impl<'a, K: Linear> Profile<'a, K> {
         self.layer(ProfileLayer::Pooled, scale, 0);
         let (gamma, beta) = self.bundle.norm(Norm::Profile);
         let Some((sum, out)) = self.buffers.work.split_at_mut_checked(hidden) else { return Ok(&[]) };
-        sum.iter_mut().zip(&*self.buffers.state).for_each(|(y, state)| *y += state);
+        let state = |state: f32| {
+            #[cfg(feature = "fixed-point")]
+            if let Some(fixed) = &self.fixed {
+                return fixed.state(state);
+            }
+            state
+        };
+        sum.iter_mut().zip(&*self.buffers.state).for_each(|(y, &number)| *y += state(number));
         let epsilon = self.bundle.manifest().profile.map_or(0.0, |shape| shape.norm_epsilon);
         let out = span_mut(out, 0, hidden);
         layer_norm(sum, gamma, beta, epsilon, out);
@@ -250,6 +282,10 @@ impl<'a, K: Linear> Profile<'a, K> {
 
     /// Leaves the features of an item, codes and range, in their buffer.
     fn encode_item(&mut self, (codes, range): (&[i8], f32)) {
+        #[cfg(feature = "fixed-point")]
+        if let Some(fixed) = &mut self.fixed {
+            return fixed.encode_item(&self.bundle, (codes, range), &mut self.buffers);
+        }
         let dim = self.sizes.dim;
         let values = span_mut(self.buffers.work, 0, dim);
         let step = step(range, 8);
@@ -262,8 +298,12 @@ impl<'a, K: Linear> Profile<'a, K> {
         self.kernel.layer(tokens, &layer, ALL_BITS, self.buffers.scratch, self.buffers.features);
     }
 
-    /// Leaves the state after the item whose features were computed last at the start of the work buffer.
-    fn advance(&mut self) {
+    /// Takes the item whose features were computed last into the state, unless that would not be finite; whether it was.
+    fn advance(&mut self) -> bool {
+        #[cfg(feature = "fixed-point")]
+        if let Some(fixed) = &self.fixed {
+            return fixed.advance(&self.bundle, &mut self.buffers);
+        }
         let Sizes { features, hidden, .. } = self.sizes;
         let scale = quantise_token(self.buffers.features, span_mut(self.buffers.codes, 0, features));
         self.layer(ProfileLayer::InputGates, scale, 0);
@@ -277,6 +317,12 @@ impl<'a, K: Linear> Profile<'a, K> {
                 *place = next;
             }
         }
+        let next = span(self.buffers.work, 0, hidden);
+        let is_finite = next.iter().all(|x| x.is_finite());
+        if is_finite {
+            copy(next, self.buffers.state);
+        }
+        is_finite
     }
 
     /// A layer for the token whose codes are in their buffer; its outputs go to the work buffer from `start` on.
@@ -291,11 +337,21 @@ impl<'a, K: Linear> Profile<'a, K> {
     /// Adds the features computed last to their sums, `times` times; they fit.
     fn add_features(&mut self, times: i64) {
         for (sum, &feature) in self.buffers.sums.iter_mut().zip(&*self.buffers.features) {
-            let units = feature_units(feature).unwrap_or(0);
+            let units = units(&self.fixed, feature).unwrap_or(0);
             let total = bytemuck::cast::<[u32; 2], i64>(*sum).wrapping_add(times * units);
             *sum = bytemuck::cast(total);
         }
     }
+}
+
+/// A feature computed last in units of its sum; `None` if it is too large.
+#[cfg_attr(not(feature = "fixed-point"), expect(unused_variables, reason = "there is one arithmetic"))]
+fn units(fixed: &Fixed, feature: f32) -> Option<i64> {
+    #[cfg(feature = "fixed-point")]
+    if let Some(fixed) = fixed {
+        return fixed.feature_units(feature);
+    }
+    feature_units(feature)
 }
 
 /// Codes and range of an item in the ring.
@@ -308,4 +364,4 @@ fn kept_row<'r>(bundle: &Bundle<'r>, place: &'r [u32]) -> (&'r [i8], f32) {
 }
 
 /// Codes of no plan are 0: the palette's one width.
-const ALL_BITS: Widths<'static> = Widths::new(&[], Palette::EIGHT_BITS, 0);
+pub(crate) const ALL_BITS: Widths<'static> = Widths::new(&[], Palette::EIGHT_BITS, 0);

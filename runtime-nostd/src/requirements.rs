@@ -19,7 +19,7 @@ pub enum Holding {
     Packed,
 }
 
-/// The arithmetic that an engine computes in.
+/// The arithmetic that an engine or a profile encoder computes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Arithmetic {
@@ -27,8 +27,8 @@ pub enum Arithmetic {
     #[default]
     Float,
     /// That of `docs/fixed-point.md`: integers throughout, for cores without an FPU. Its results are close to those of
-    /// [`Float`](Self::Float) and the same on every platform. SASRec with its plan read in place; anything else is
-    /// [`Error::NotInFixedPoint`](crate::Error::NotInFixedPoint).
+    /// [`Float`](Self::Float) and the same on every platform. An engine reads its plan in place: [`Holding::Packed`] is
+    /// [`Error::PackedInFixedPoint`](crate::Error::PackedInFixedPoint).
     #[cfg(feature = "fixed-point")]
     Fixed,
 }

@@ -11,7 +11,7 @@ use std::ptr::{null, null_mut};
 use chord_plan::manifest::{Activation, SasRecShape};
 use chord_plan::{Bundle, Manifest, Plan};
 use chord_runtime::c_api::*;
-use chord_runtime::{Engine, Options, Ranked, Requirements};
+use chord_runtime::{Arithmetic, Engine, Options, Ranked, Requirements};
 use proptest::prelude::*;
 use random_model::Random;
 
@@ -85,11 +85,18 @@ fn results_are_those_of_rust_at_every_alignment_and_holding() {
     let (history, candidates) = ([1, 2, 3, 4, 5, 6, 7], [8, 0, 3, 3]);
     let bundle = Bundle::parse(&model).unwrap();
     let parsed = Plan::parse(&bytes).unwrap();
-    for holding in [0, 1] {
+    for [holding, arithmetic] in [[0, 0], [1, 0], [0, 1]] {
         for max_history in [0, 2] {
-            let options = ChordOptions { max_history, rows_at_once: 2 * max_history, holding, max_budget: 0 };
+            let options = ChordOptions {
+                max_history,
+                rows_at_once: 2 * max_history,
+                holding: holding.into(),
+                max_budget: 0,
+                arithmetic,
+            };
             let rust = Options {
                 max_history: if max_history == 0 { usize::MAX } else { max_history },
+                arithmetic: [Arithmetic::Float, Arithmetic::Fixed][usize::from(arithmetic)],
                 ..Options::default()
             };
             let mut arena = vec![0; Requirements::of(&bundle, &rust).arena_bytes];
@@ -213,8 +220,14 @@ fn pointers_are_checked() {
     let needed = requirements(&model, null()).unwrap();
     let (bytes, len) = (model.as_ptr(), model.len());
 
-    let wrong = ChordOptions { holding: 2, ..ChordOptions::default() };
-    assert_eq!(requirements(&model, &wrong), Err(ChordStatus::UnknownOption));
+    let none = ChordOptions::default();
+    let wrong = ChordOptions { holding: 2, ..none };
+    for wrong in
+        [wrong, ChordOptions { arithmetic: 2, ..none }, ChordOptions { holding: 1, arithmetic: 1, ..none }]
+    {
+        assert_eq!(requirements(&model, &wrong), Err(ChordStatus::UnknownOption));
+        assert_eq!(init(&mut vec![0; 1 << 16], &model, &plan, &wrong), Err(ChordStatus::UnknownOption));
+    }
     let odd = (&raw const wrong).cast::<u8>().wrapping_add(1).cast();
     assert_eq!(requirements(&model, odd), Err(ChordStatus::Misaligned));
     let mut found = ChordRequirements::default();

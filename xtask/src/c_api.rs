@@ -41,15 +41,16 @@ pub fn write_header() -> Result<()> {
     fs::write(header_path(), header()?).context("c-api/include/chord.h")
 }
 
-/// Builds the library for a board's core; returns it, which the next build overwrites.
+/// Builds the library for a board's core, with fixed point or without; returns it, which the next build overwrites.
 ///
 /// Errors: the messages of a build that fails.
-pub fn library(board: &Board, target_dir: &Path) -> Result<PathBuf> {
+pub fn library(board: &Board, fixed_point: bool, target_dir: &Path) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .args(["build", "--release", "--locked", "--target", board.target, "--target-dir"])
-        .arg(target_dir);
+        .arg(target_dir)
+        .args(fixed_point.then_some("--features=fixed-point"));
     command.args(["--config", &format!("target.{}.rustflags={:?}", board.target, board.rustflags)]);
     // Flags of the host would come in place of the target's.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -61,21 +62,43 @@ pub fn library(board: &Board, target_dir: &Path) -> Result<PathBuf> {
 ///
 /// It links only if nothing in the library can panic. Errors: the messages of a build that fails.
 pub fn example(target_dir: &Path) -> Result<PathBuf> {
-    program(BOARD, "rerank", &workspace().join("firmware-example/request"), target_dir)
+    program(BOARD, "rerank", &request(), target_dir)
+}
+
+/// As [`example`], asking for fixed point of a library that has it, or has not.
+pub fn fixed_point_example(is_built: bool, target_dir: &Path) -> Result<PathBuf> {
+    let library = library(BOARD, is_built, target_dir)?;
+    make(BOARD, "rerank", &library, &request(), &["ARITHMETIC=1"], target_dir)
 }
 
 /// As [`example`], for a board with a Cortex-M, for `rerank` or `stack` and any request; `stack` takes item rows too.
 pub fn program(board: &Board, name: &str, request: &Path, target_dir: &Path) -> Result<PathBuf> {
+    make(board, name, &library(board, false, target_dir)?, request, &[], target_dir)
+}
+
+fn request() -> PathBuf {
+    workspace().join("firmware-example/request")
+}
+
+fn make(
+    board: &Board,
+    name: &str,
+    library: &Path,
+    request: &Path,
+    variables: &[&str],
+    target_dir: &Path,
+) -> Result<PathBuf> {
     let build = target_dir.join("example");
     let elf = build.join(format!("{name}.elf"));
     let variable = |name: &str, path: &Path| format!("{name}={}", path.display());
     let mut command = Command::new("make");
     command
         .args(["--always-make", "--no-print-directory"])
-        .arg(variable("LIBCHORD", &library(board, target_dir)?))
+        .arg(variable("LIBCHORD", library))
         .arg(format!("BOARD={}", board.name))
         .arg(variable("BUILD", &build))
         .arg(variable("REQUEST", request))
+        .args(variables)
         .arg(&elf);
     checked(command.current_dir(folder().join("example")))?;
     Ok(elf)

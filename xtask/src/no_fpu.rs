@@ -1,4 +1,5 @@
-//! One inference on cores without an FPU, counted in QEMU: what of it is floating point in software.
+//! Rankings and a step of the profile encoder on cores without an FPU, counted in QEMU: what of them is floating point in
+//! software.
 
 use std::fmt::Write;
 use std::fs;
@@ -25,14 +26,51 @@ const CORES: [Core; 2] = [
     ),
 ];
 
-/// The parts of a ranking, as the program names them, and what they are.
-const PARTS: [(&str, &str); 6] = [
-    ("layers", "layers: integer products, requantisation to f32"),
-    ("attention", "attention, softmax included"),
-    ("gelu", "GELU"),
-    ("norms", "layer normalisation"),
-    ("quantisation", "quantisation of tokens"),
-    ("candidates", "candidates' dot products"),
+/// What is counted.
+struct Counted {
+    /// Its name in the program.
+    name: &'static str,
+    title: &'static str,
+    /// What the whole is called, in the program too.
+    whole: &'static str,
+    /// Its parts, as the program names them, and what they are.
+    parts: &'static [(&'static str, &'static str)],
+}
+
+const COUNTED: [Counted; 3] = [
+    Counted {
+        name: "sasrec",
+        title: "a ranking of SASRec",
+        whole: "ranking",
+        parts: &[
+            ("layers", "layers: integer products, requantisation to f32"),
+            ("attention", "attention, softmax included"),
+            ("activation", "GELU"),
+            ("norms", "layer normalisation"),
+            ("quantisation", "quantisation of tokens"),
+            ("candidates", "candidates' dot products"),
+        ],
+    },
+    Counted {
+        name: "caser",
+        title: "a ranking of Caser",
+        whole: "ranking",
+        parts: &[
+            ("filters", "horizontal filters: integer products"),
+            ("layers", "dense layers: integer products, requantisation to f32"),
+            ("quantisation", "quantisation of rows and tokens"),
+            ("candidates", "candidates' dot products"),
+        ],
+    },
+    Counted {
+        name: "profile",
+        title: "an interaction in the profile encoder",
+        whole: "step",
+        parts: &[
+            ("layers", "layers for the newest item: integer products, requantisation to f32"),
+            ("gates", "gates: exponential functions, tangents"),
+        ],
+    },
 ];
 
 /// Instructions of a region, and those of them in floating-point routines.
@@ -63,18 +101,21 @@ pub fn run() -> Result<()> {
         build(&benches.join("no-fpu"), &target_dir, &["--target", target])?;
         let elf = target_dir.join(target).join("release/chord-no-fpu-bench");
         let regions = count(&elf, &target_dir, &plugin, qemu, machine)?;
-        text += &table(core, &regions)?;
+        for counted in &COUNTED {
+            text += &table(core, counted, &regions)?;
+        }
     }
     fs::write(benches.join("mcu/no-fpu.md"), &text)?;
     println!("{text}");
     Ok(())
 }
 
-const HEAD: &str = "# Cores without an FPU\n\nWritten by `cargo xtask bench-no-fpu`. Instructions executed by one ranking: \
-    SASRec with d = 64, 50 items of\nhistory, two blocks, two heads, GELU, 100 candidates, a random plan read in place, \
-    kernels in plain Rust. *Float*: those\nin the compiler's routines for floating point and what these call. Parts are \
-    counted apart, as often as the ranking does\nthem. *In fixed point*: the same ranking in the arithmetic of \
-    [fixed-point.md](../../docs/fixed-point.md), in the same run.\n";
+const HEAD: &str = "# Cores without an FPU\n\nWritten by `cargo xtask bench-no-fpu`. Instructions executed, kernels in plain \
+    Rust, random weights and plans, 100\ncandidates. SASRec: d = 64, 50 items of history, two blocks, two heads, GELU. Caser: \
+    d = 64, a window of 5, 16 horizontal\nfilters of each height, 4 vertical ones. Profile encoder: 64 features, 64 numbers of \
+    state, an interaction that pushes\nanother out of the sum. Plans are read in place. *Float*: those in the compiler's \
+    routines for floating point and what\nthese call. Parts are counted one by one as the whole calls them. *In fixed point*: the \
+    same in the arithmetic of\n[fixed-point.md](../../docs/fixed-point.md), in the same run.\n";
 
 fn build(folder: &Path, target_dir: &Path, arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -121,15 +162,15 @@ fn count(
     names.into_iter().zip(counts.lines()).map(region).collect()
 }
 
-/// What the program prints: its fixed-point rankings, and the names of the regions.
+/// What the program prints: its results in fixed point, and the names of the regions.
 fn messages(output: &str) -> (Vec<&str>, Vec<&str>) {
-    output.lines().partition(|line| line.starts_with("rank "))
+    output.lines().partition(|line| line.starts_with("rank ") || line.starts_with("embedding "))
 }
 
-/// The program's fixed-point rankings on each core, a line for each item; with the core's name.
+/// The program's results in fixed point on each core, a line for each item or number; with the core's name.
 ///
 /// Errors: a build or a run that fails.
-pub fn rankings(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
+pub fn results(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
     let of_core = |&(core, target, qemu, machine): &Core| {
         build(&workspace().join("benches/no-fpu"), target_dir, &["--target", target])?;
         let elf = target_dir.join(target).join("release/chord-no-fpu-bench");
@@ -143,6 +184,26 @@ pub fn rankings(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
         Ok((core, messages(&text).0.iter().map(|line| format!("{line}\n")).collect()))
     };
     CORES.iter().map(of_core).collect()
+}
+
+/// What [`results`] are to be: ten ranked items of each of the two models of `benches/no-fpu`, ten of the example firmware's
+/// request, ten numbers of a user embedding.
+pub fn snapshot() -> Result<String> {
+    Ok(fs::read_to_string(workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt"))?)
+}
+
+/// The lines of the snapshot for the example firmware's request.
+pub fn request_ranking() -> Result<Vec<String>> {
+    Ok(snapshot()?.lines().skip(20).take(10).map(str::to_owned).collect())
+}
+
+/// A message of the firmware or of the example in C that ranks an item, as a line of the snapshot.
+pub fn ranked(message: &str) -> Option<String> {
+    let words: Vec<&str> = message.strip_prefix("info ").unwrap_or(message).split(' ').collect();
+    match words[..] {
+        ["rank", _, "item", item, "logit", bits, ..] => Some(format!("rank {item} {bits}")),
+        _ => None,
+    }
 }
 
 /// Addresses of the compiler's arithmetic, a line for each routine: floating point, and the integer routines that it
@@ -167,40 +228,49 @@ fn float_routines(elf: &Path) -> Result<String> {
     Ok(lines)
 }
 
-fn table(core: &str, regions: &[(String, Count)]) -> Result<String> {
+fn table(core: &str, counted: &Counted, regions: &[(String, Count)]) -> Result<String> {
+    let &Counted { name, title, whole, parts } = counted;
     let part = |wanted: &str| {
-        regions.iter().filter(|(name, _)| name == wanted).fold(Count::default(), |sum, (_, count)| Count {
+        let of_part = |(region, _): &&(String, Count)| region.split_once(' ') == Some((name, wanted));
+        regions.iter().filter(of_part).fold(Count::default(), |sum, (_, count)| Count {
             all: sum.all + count.all,
             float: sum.float + count.float,
         })
     };
-    let ranking = part("ranking");
-    let percent = |n: u64| 100.0 * n as f64 / ranking.all as f64;
+    let all = part(whole);
+    let percent = |n: u64| 100.0 * n as f64 / all.all as f64;
     let mut text = format!(
-        "\n## {core}\n\n| part | instructions | of the ranking | float | of the ranking |\n|---|--:|--:|--:|--:|\n"
+        "\n## {core}: {title}\n\n| part | instructions | of the {whole} | float | of the {whole} |\n|---|--:|--:|--:|--:|\n"
     );
     let mut row = |name: &str, Count { all, float }: Count| {
         writeln!(text, "| {name} | {all} | {:.1}% | {float} | {:.1}% |", percent(all), percent(float))
     };
-    row("ranking", ranking)?;
-    let mut rest = ranking;
-    for (name, about) in PARTS {
+    row(whole, all)?;
+    let mut rest = all;
+    for &(name, about) in parts {
         let count = part(name);
         row(about, count)?;
-        rest =
-            Count { all: rest.all.saturating_sub(count.all), float: rest.float.saturating_sub(count.float) };
+        rest.all = rest.all.saturating_sub(count.all);
+        rest.float = rest.float.saturating_sub(count.float);
     }
     row("all else", rest)?;
-    row("softmax alone", part("softmax"))?;
+    for (name, about) in [("softmax", "softmax alone"), ("packed", "with the plan packed")] {
+        let count = part(name);
+        if count.all > 0 {
+            row(about, count)?;
+        }
+    }
     let fixed = part("fixed");
-    writeln!(
-        text,
-        "\nIn fixed point: {} instructions, {:.1}% of those above, {} of them in floating-point routines and what these \
-         call\n(divisions, and three operations to a logit): {:.1}%.",
-        fixed.all,
-        percent(fixed.all),
-        fixed.float,
-        100.0 * fixed.float as f64 / fixed.all as f64,
-    )?;
+    if fixed.all > 0 {
+        writeln!(
+            text,
+            "\nIn fixed point: {} instructions, {:.1}% of those above, {} of them in floating-point routines and what these call\n\
+             (divisions, products of 64 bits; of a ranking three operations to a logit, and comparisons): {:.1}%.",
+            fixed.all,
+            percent(fixed.all),
+            fixed.float,
+            100.0 * fixed.float as f64 / fixed.all as f64,
+        )?;
+    }
     Ok(text)
 }

@@ -37,6 +37,23 @@ fn the_example_ranks_as_the_firmware_does() {
     assert_eq!(ours, ranking);
 }
 
+/// A library with fixed point ranks as the snapshot of `runtime-nostd/tests/fixed_point.rs` says, one without refuses.
+#[test]
+fn the_example_chooses_the_arithmetic() {
+    let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-api-fixed-point");
+    let run = |is_built| {
+        let elf = xtask::c_api::fixed_point_example(is_built, &target_dir);
+        let elf = elf.unwrap_or_else(|output| panic!("{output}"));
+        let mut lines = Vec::new();
+        let code = xtask::qemu::run(&elf, Duration::from_secs(120), |line| lines.push(line.to_owned()));
+        (code.unwrap(), lines)
+    };
+    assert_eq!(run(false), (1, vec!["chord_requirements: CHORD_STATUS_UNKNOWN_OPTION".to_owned()]));
+    let (code, lines) = run(true);
+    let ranked: Vec<String> = lines.iter().filter_map(|line| xtask::no_fpu::ranked(line)).collect();
+    assert_eq!((code, ranked), (0, xtask::no_fpu::request_ranking().unwrap()));
+}
+
 #[test]
 fn the_header_is_what_cbindgen_makes_of_the_sources() {
     let committed = fs::read_to_string(xtask::c_api::header_path()).unwrap();

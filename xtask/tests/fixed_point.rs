@@ -1,6 +1,5 @@
 //! The fixed-point arithmetic on the cores it is for: the same bits as on this machine, and no panic linked.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,11 +13,10 @@ fn target_dir(name: &str) -> PathBuf {
 
 /// `runtime-nostd/tests/fixed_point.rs` compares the same snapshot with the engine on this machine.
 #[test]
-fn cores_without_an_fpu_rank_as_the_snapshot_says() {
-    let snapshot = xtask::test::workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt");
-    let snapshot = fs::read_to_string(snapshot).unwrap();
-    for (core, ranking) in xtask::no_fpu::rankings(&target_dir("no-fpu")).unwrap() {
-        assert_eq!(ranking, snapshot, "{core}");
+fn cores_without_an_fpu_compute_what_the_snapshot_says() {
+    let snapshot = xtask::no_fpu::snapshot().unwrap();
+    for (core, results) in xtask::no_fpu::results(&target_dir("no-fpu")).unwrap() {
+        assert_eq!(results, snapshot, "{core}");
     }
 }
 
@@ -26,10 +24,7 @@ fn cores_without_an_fpu_rank_as_the_snapshot_says() {
 /// although its panic handler calls a function that does not exist.
 #[test]
 fn boards_rank_alike_without_a_panic() {
-    let snapshot = xtask::test::workspace().join("runtime-nostd/tests/snapshots/fixed_point.txt");
-    let snapshot = fs::read_to_string(snapshot).unwrap();
-    // The request's are the last ten.
-    let expected: Vec<&str> = snapshot.lines().skip(10).collect();
+    let expected = xtask::no_fpu::request_ranking().unwrap();
     let dir = target_dir("fixed-point");
     for board in &BOARDS {
         let firmware = |bin| {
@@ -49,14 +44,7 @@ fn boards_rank_alike_without_a_panic() {
         let stack: usize = stack.split(' ').next().unwrap().parse().unwrap();
         let core = Core::ALL.into_iter().find(|core| core.name() == board.core).unwrap();
         assert!(stack <= core.stack_bytes(), "{}: {stack} of {} bytes", board.name, core.stack_bytes());
-        let ranked: Vec<String> = lines
-            .iter()
-            .filter_map(|line| {
-                let words: Vec<&str> = line.strip_prefix("info rank ")?.split(' ').collect();
-                let [_, "item", item, "logit", bits, ..] = words[..] else { panic!("{line}") };
-                Some(format!("rank {item} {bits}"))
-            })
-            .collect();
+        let ranked: Vec<String> = lines.iter().filter_map(|line| xtask::no_fpu::ranked(line)).collect();
         assert_eq!(ranked, expected, "{}", board.name);
     }
 }

@@ -18,7 +18,8 @@ fn all() -> Result<(), Error> {
     let rows = ItemRows::parse(black_box(PLAN)).ok().filter(|rows| rows.check_against(&bundle).is_ok());
     let mut message = [0; 128];
     if bundle.manifest().profile.is_some() {
-        let mut profile = Profile::new(bundle, PROFILE_ARENA.try_take().ok_or(Error::ArenaTaken)?)?;
+        let arena = PROFILE_ARENA.try_take().ok_or(Error::ArenaTaken)?;
+        let mut profile = Profile::with_arithmetic(bundle, arena, black_box(options()).arithmetic)?;
         HISTORY.iter().try_for_each(|&item| profile.append(black_box(item)))?;
         black_box(profile.message(&mut message)?);
         if let Some(rows) = rows {

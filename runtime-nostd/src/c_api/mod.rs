@@ -16,7 +16,7 @@ pub use self::engine::ChordEngine;
 use self::engine::InUse;
 use self::memory::{Region, apart, input, output};
 pub use self::status::{ChordStatus, chord_status_name};
-use crate::{Embeddings, Engine, Holding, Options, Ranked, Requirements};
+use crate::{Arithmetic, Embeddings, Engine, Holding, Options, Ranked, Requirements};
 
 /// What a caller may trade memory for; all zeros is the default.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +32,9 @@ pub struct ChordOptions {
     /// The largest average of bits per weight, in 1/1000, of plans to be packed: less needs less memory, and a plan beyond
     /// is refused; 0 for any plan.
     pub max_budget: u16,
+    /// 0 for that of docs/numerics.md, 1 for fixed point (docs/fixed-point.md), which a library built with the feature
+    /// `fixed-point` has, for `holding` 0: other results, for cores without an FPU.
+    pub arithmetic: u16,
 }
 
 /// Memory for one engine.
@@ -330,7 +333,8 @@ unsafe fn options(options: *const ChordOptions) -> Result<Options, ChordStatus> 
     }
     Region::of(options, 1)?;
     // SAFETY: not null, aligned, the caller's contract; any bits are such numbers.
-    let ChordOptions { max_history, rows_at_once, holding, max_budget } = unsafe { options.read() };
+    let ChordOptions { max_history, rows_at_once, holding, max_budget, arithmetic } =
+        unsafe { options.read() };
     if max_history != 0 {
         result.max_history = max_history;
     }
@@ -343,6 +347,12 @@ unsafe fn options(options: *const ChordOptions) -> Result<Options, ChordStatus> 
     result.holding = match holding {
         0 => Holding::InPlace,
         1 => Holding::Packed,
+        _ => return Err(ChordStatus::UnknownOption),
+    };
+    result.arithmetic = match arithmetic {
+        0 => Arithmetic::Float,
+        #[cfg(feature = "fixed-point")]
+        1 if result.holding == Holding::InPlace => Arithmetic::Fixed,
         _ => return Err(ChordStatus::UnknownOption),
     };
     Ok(result)

@@ -27,7 +27,7 @@ pub enum ChordStatus {
     NotAnEngine = 5,
     /// The engine is at work already: the call comes from an interrupt or another thread.
     Busy = 6,
-    /// An option has a value that does not exist.
+    /// An option has a value that does not exist, in this library or beside the others.
     UnknownOption = 7,
     /// The engine's memory is smaller than `chord_requirements` says.
     MemoryTooSmall = 8,
@@ -230,9 +230,8 @@ impl From<Error> for ChordStatus {
         match error {
             Error::ArenaTooSmall { .. } => Self::MemoryTooSmall,
             Error::NetworkLeftOut => Self::NetworkLeftOut,
-            // C does not choose the arithmetic.
             #[cfg(feature = "fixed-point")]
-            Error::NotInFixedPoint(_) => Self::UnknownOption,
+            Error::PackedInFixedPoint => Self::UnknownOption,
             Error::Plan(error) => error.into(),
             Error::StalePlan { .. } => Self::PlanStale,
             Error::OverBudget { .. } => Self::PlanOverBudget,

@@ -5,6 +5,7 @@ use core::num::NonZeroU32;
 use super::number::{Scale, high, reciprocal, shift_right};
 use super::row::fit;
 use super::softmax::power;
+use super::weighted::weighted;
 use crate::span::span;
 
 /// Keys or values of a head, or of all.
@@ -30,11 +31,6 @@ pub(super) fn score_scale(head_dim: usize) -> Scale {
     const SQUARE: u32 =
         (core::f64::consts::LOG2_E * core::f64::consts::LOG2_E * (1u32 << 30) as f64 + 0.5) as u32;
     Scale::square_root(SQUARE / NonZeroU32::new(head_dim as u32).unwrap_or(NonZeroU32::MIN), -15)
-}
-
-/// The largest exponent of some scales.
-pub(super) fn largest_exponent(scales: &[u32]) -> i32 {
-    scales.iter().fold(Scale::ZERO.exponent, |largest, &word| largest.max(Scale::from_word(word).exponent))
 }
 
 /// Attention of one head's query over as many keys as there are scores, in place: the query comes in units of `2^unit`,
@@ -79,21 +75,11 @@ pub(super) fn attend(
     let bits = 32 - total.leading_zeros();
     let down = bits.saturating_sub(7);
     for (score, value) in scores.iter_mut().zip(values.scales()) {
-        let below = (exponent - value.exponent) as u32;
-        let mantissa = value.mantissa.checked_shr(below).unwrap_or(0);
-        *score = ((*score as u32 * mantissa) >> down) as i32;
+        *score = ((*score as u32 * value.cut(exponent)) >> down) as i32;
     }
     let inverse = reciprocal(31, total >> bits.saturating_sub(16));
-    let mut codes = values.codes;
-    let (eights, rest) = x.as_chunks_mut();
-    for out in eights {
-        *out = weighted::<8>(scores, codes, values.stride, inverse);
-        codes = codes.get(8..).unwrap_or_default();
-    }
-    for out in rest {
-        [*out] = weighted(scores, codes, values.stride, inverse);
-        codes = codes.get(1..).unwrap_or_default();
-    }
+    let finish = |sum| high(sum, inverse);
+    weighted(scores, values.codes, values.stride, x.len(), finish, x.iter_mut());
 }
 
 /// Product of `a` with the head of `b`.
@@ -121,17 +107,4 @@ fn distance(x: u32, unit: i32) -> u32 {
             }
         }
     }
-}
-
-/// `(sum w_j v_ji) * inverse * 2^-16` for the first `N` numbers of the values.
-fn weighted<const N: usize>(weights: &[i32], values: &[i8], stride: usize, inverse: u32) -> [i32; N] {
-    let mut sums = [0; N];
-    for (weight, value) in weights.iter().zip(values.chunks(stride.max(1))) {
-        if let Some(value) = value.first_chunk::<N>() {
-            for (sum, &value) in sums.iter_mut().zip(value) {
-                *sum += weight * i32::from(value);
-            }
-        }
-    }
-    sums.map(|sum| high(sum, inverse))
 }

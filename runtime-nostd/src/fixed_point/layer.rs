@@ -48,14 +48,26 @@ impl Bounds {
     ///
     /// The outputs are at most 2^30 in it: products below 2^30 in their unit, halved, and biases of up to 2^29.
     pub(super) fn units(self, inputs: usize, scale: Scale) -> (i32, i32) {
-        let product = 32 - products_shift(inputs) as i32 + self.step - 142 + scale.exponent;
+        let product = 32 - products_shift(inputs) + self.step - 142 + scale.exponent;
         ((product + 1).max(unit(self.bias, 29)), product)
+    }
+
+    /// The mantissa of a channel's step, and the bits that its products' unit lies below the largest one.
+    #[inline(always)]
+    pub(super) fn step(self, range: f32, bits: u8) -> (u32, u32) {
+        (mantissa(range), (self.step - (field(range) - i32::from(bits))) as u32)
     }
 }
 
-/// Bits by which an integer product may be shifted up and stay below 2^30; 16384 inputs take 29 bits.
-fn products_shift(inputs: usize) -> u32 {
-    (inputs as u32 * 127 * 255).leading_zeros().saturating_sub(2)
+/// Bits by which integer products of so many inputs may be shifted up and stay below 2^30: those of a layer's 32768
+/// take all of them, those of a filter over several rows may take more.
+pub(super) fn products_shift(inputs: usize) -> i32 {
+    const LARGEST: u32 = 127 * 255;
+    // 64 bits only where they are needed: some cores have no such product.
+    match inputs {
+        0..0x2_0000 => (inputs as u32 * LARGEST).leading_zeros() as i32 - 2,
+        _ => (inputs as u64 * u64::from(LARGEST)).leading_zeros() as i32 - 34,
+    }
 }
 
 /// Outputs of a layer for up to four tokens, rows x outputs, each row in units of [`Bounds::units`].
@@ -70,7 +82,7 @@ pub(super) fn layer(
 ) {
     let (inputs, outputs) = (layer.layer().inputs, layer.layer().outputs);
     let block = Block::lay(codes, scales.len(), inputs, words);
-    let up = products_shift(inputs);
+    let up = products_shift(inputs).max(0);
     let mut tokens = [Token::default(); ROWS];
     for (token, &scale) in tokens.iter_mut().zip(scales) {
         let scale = Scale::from_word(scale);
@@ -91,8 +103,7 @@ pub(super) fn layer(
             }
             continue;
         }
-        let range = layer.range(channel, bits);
-        let (step, below) = (mantissa(range), (bounds.step - (field(range) - i32::from(bits))) as u32);
+        let (step, below) = bounds.step(layer.range(channel, bits), bits);
         let products = block.products(layer.codes(channel), bits);
         for ((row, token), product) in outputs.zip(products) {
             // 16 bits: the step's mantissa is at most 2^16, the token's below.

@@ -2,28 +2,17 @@
 
 mod activation;
 mod attention;
+pub(crate) mod caser;
+mod filter;
 mod layer;
 mod memory;
+mod model;
 mod norm;
 mod number;
+pub(crate) mod profile;
 mod row;
-mod sasrec;
+pub(crate) mod sasrec;
 mod softmax;
-
-use chord_plan::Manifest;
-use chord_plan::manifest::Architecture;
+mod weighted;
 
 pub(crate) use memory::{Buffers, Lengths};
-pub(crate) use sasrec::Forward;
-
-use crate::error::{Error, FloatOnly};
-use crate::requirements::Holding;
-
-/// Checks that the arithmetic has what the model and the options ask for.
-pub(crate) fn check(manifest: &Manifest, holding: Holding) -> Result<(), Error> {
-    match (manifest.architecture, holding) {
-        (Architecture::Caser(_), _) => Err(Error::NotInFixedPoint(FloatOnly::Caser)),
-        (_, Holding::Packed) => Err(Error::NotInFixedPoint(FloatOnly::Packed)),
-        (Architecture::SasRec(_), Holding::InPlace) => Ok(()),
-    }
-}

@@ -45,6 +45,16 @@ impl Scale {
         Self { mantissa: word >> 16, exponent: (word as i16).into() }
     }
 
+    /// The largest exponent of some scales in words.
+    pub(super) fn largest_exponent(words: &[u32]) -> i32 {
+        words.iter().fold(Self::ZERO.exponent, |largest, &word| largest.max(Self::from_word(word).exponent))
+    }
+
+    /// In units of `2^exponent`, which is no smaller than its own, cut.
+    pub(super) fn cut(self, exponent: i32) -> u32 {
+        self.mantissa.checked_shr((exponent - self.exponent) as u32).unwrap_or(0)
+    }
+
     /// The nearest f32: exact, 0 below 2^-126, infinite from 2^128 on.
     pub(super) fn to_f32(self) -> f32 {
         let field = self.exponent + 15 + 127;

@@ -9,7 +9,7 @@ fn largest(x: &[i32]) -> u32 {
     x.iter().fold(0, |largest, x| largest.max(x.unsigned_abs()))
 }
 
-/// Quantises a row in units of `2^unit`, magnitudes of 2^30 at most, to codes; returns their scale.
+/// Quantises a row in units of `2^unit`, magnitudes below 2^31, to codes; returns their scale.
 pub(super) fn quantise(x: &[i32], unit: i32, codes: &mut [i8]) -> Scale {
     let largest = largest(x);
     let bits = 32 - largest.leading_zeros() as i32;

@@ -1,35 +1,29 @@
 //! SASRec's forward pass in fixed point (`docs/fixed-point.md`, section 8).
 
-use core::cell::Cell;
-
 use chord_plan::Bundle;
 use chord_plan::bundle::Norm;
 use chord_plan::manifest::{LayerKind, PositionsFrom, SasRecShape};
-use chord_plan::numerics::level;
 
 use super::activation::activate;
-use super::attention::{self, Codes, attend, largest_exponent};
-use super::layer::{Bounds, layer};
+use super::attention::{self, Codes, attend};
+use super::layer::Bounds;
 use super::memory::{Buffers, Kept};
+use super::model::{Model, item};
 use super::norm::{Affine, layer_norm};
-use super::number::{Scale, aligned, field, largest_field, mantissa, shift_right, unit};
+use super::number::{Scale, aligned, field, largest_field, shift_right, unit};
 use super::row::{add, quantise, shorten};
 use crate::held::Held;
 use crate::items::Items;
-use crate::kernels::pairs::ROWS;
 use crate::span::{span, span_mut};
 
 /// A model and its plan: what a forward pass reads.
 pub(crate) struct Forward<'f> {
-    bundle: &'f Bundle<'f>,
+    model: Model<'f>,
     shape: &'f SasRecShape,
-    held: &'f Held<'f>,
     /// Tokens that go through a layer together.
     rows: usize,
     /// Of attention scores.
     score_scale: Scale,
-    /// Whether all numbers so far were finite.
-    finite: Cell<bool>,
 }
 
 impl<'f> Forward<'f> {
@@ -40,7 +34,7 @@ impl<'f> Forward<'f> {
         rows: usize,
     ) -> Self {
         let score_scale = attention::score_scale(shape.head_dim());
-        Self { bundle, shape, held, rows, score_scale, finite: Cell::new(true) }
+        Self { model: Model::new(bundle, held), shape, rows, score_scale }
     }
 
     /// Encodes a history of which the network has seen `seen` items before to the quantised vector that items are scored
@@ -68,7 +62,7 @@ impl<'f> Forward<'f> {
             }
         }
         let scale = self.normalise(Norm::Final, history.len().saturating_sub(1), 0, buffers);
-        if self.finite.get() { scale.to_f32() } else { f32::NAN }
+        self.model.scored(scale)
     }
 
     /// A block for tokens `first..len`; the keys and values of those before are there.
@@ -91,23 +85,23 @@ impl<'f> Forward<'f> {
     /// Item and position embeddings of the items from number `first` on.
     fn embed(&self, history: impl Items, first: usize, buffers: &mut Buffers<'_>) {
         let dim = usize::from(self.shape.dim);
-        let first_position = match self.bundle.manifest().positions_from {
+        let bundle = self.model.bundle;
+        let first_position = match bundle.manifest().positions_from {
             PositionsFrom::Right => usize::from(self.shape.positions).saturating_sub(history.len()),
             PositionsFrom::Left => 0,
         };
         for t in first..history.len() {
-            let (codes, range) = history.row(self.bundle, t);
-            let position = self.bundle.position(first_position + t);
+            let (codes, range) = history.row(bundle, t);
+            let position = bundle.position(first_position + t);
             let largest = largest_field(position).max(field(range));
-            self.see(largest);
+            self.model.see(largest);
             // The item's value is below its range: both terms are at most 2^29.
             let unit = unit(largest, 29);
-            let (step, step_unit) = (mantissa(range) as i32, field(range) - 142 - 8);
-            let (down, up) = ((unit - step_unit).max(0), (step_unit - unit).max(0));
+            let (item, item_unit) = item(codes, range);
+            let (down, up) = ((unit - item_unit).max(0), (item_unit - unit).max(0));
             let sum = span_mut(buffers.output, 0, dim);
-            for ((x, &code), position) in sum.iter_mut().zip(codes).zip(position) {
-                let item = shift_right((i32::from(level(code, 8)) * step) << up, down as u32);
-                *x = item + aligned(position, unit);
+            for ((x, item), position) in sum.iter_mut().zip(item).zip(position) {
+                *x = shift_right(item << up, down as u32) + aligned(position, unit);
             }
             self.keep(sum, unit, t, buffers.residual, buffers.units);
         }
@@ -118,13 +112,6 @@ impl<'f> Forward<'f> {
         let dim = usize::from(self.shape.dim);
         let unit = shorten(x, unit, span_mut(residual, token * dim, dim));
         units.get_mut(token).into_iter().for_each(|kept| *kept = unit as i16);
-    }
-
-    /// Takes note of numbers with exponent fields of up to `field`.
-    fn see(&self, field: i32) {
-        if field == 255 {
-            self.finite.set(false);
-        }
     }
 
     /// Normalises tokens `start..end` for the attention of a block, leaves them quantised, and adds their keys and
@@ -162,7 +149,7 @@ impl<'f> Forward<'f> {
         for (row, token) in (first..end).enumerate() {
             let (unit, _) = bounds.units(dim, token_scale(buffers.scales, first - start + row));
             let Kept { keys, values, key_scales, value_scales } = &buffers.kept;
-            let exponent = largest_exponent(span(value_scales, 0, (token + 1) * heads));
+            let exponent = Scale::largest_exponent(span(value_scales, 0, (token + 1) * heads));
             let scores = span_mut(buffers.scores, 0, token + 1);
             let output = span_mut(buffers.output, row * dim, dim);
             for (number, x) in output.chunks_exact_mut(head.max(1)).enumerate() {
@@ -170,8 +157,7 @@ impl<'f> Forward<'f> {
                 let values = of(values, value_scales, number * head, number, dim, heads);
                 attend(x, unit, self.score_scale, keys, values, exponent, scores);
             }
-            let scale = quantise(output, exponent - 6, span_mut(buffers.codes, row * dim, dim));
-            buffers.scales.get_mut(row).into_iter().for_each(|kept| *kept = scale.to_word());
+            buffers.quantise(row, dim, exponent - 6, row);
         }
         let bounds = self.layer(block, LayerKind::Output, 0, end - first, buffers);
         self.add(bounds, dim, first, end, buffers);
@@ -188,8 +174,7 @@ impl<'f> Forward<'f> {
             let (unit, _) = bounds.units(dim, token_scale(buffers.scales, row));
             let hidden = span_mut(buffers.output, row * inner, inner);
             activate(self.shape.activation, hidden, unit);
-            let scale = quantise(hidden, unit, span_mut(buffers.codes, row * inner, inner));
-            buffers.scales.get_mut(row).into_iter().for_each(|kept| *kept = scale.to_word());
+            buffers.quantise(row, inner, unit, row);
         }
         let bounds = self.layer(block, LayerKind::Contract, 0, end - first, buffers);
         self.add(bounds, inner, first, end, buffers);
@@ -210,17 +195,15 @@ impl<'f> Forward<'f> {
     /// Normalises a token of the residual stream and leaves it quantised as number `row`; returns its scale.
     fn normalise(&self, norm: Norm, token: usize, row: usize, buffers: &mut Buffers<'_>) -> Scale {
         let dim = usize::from(self.shape.dim);
-        let affine = Affine::new(self.bundle.norm(norm));
+        let affine = Affine::new(self.model.bundle.norm(norm));
         if !affine.is_finite() {
-            self.see(255);
+            self.model.see(255);
         }
         let x = span(buffers.residual, token * dim, dim);
         let unit = buffers.units.get(token).copied().unwrap_or(0);
         let normal = span_mut(buffers.output, 0, dim);
         let unit = layer_norm(x, unit.into(), &affine, self.shape.norm_epsilon, normal);
-        let scale = quantise(normal, unit, span_mut(buffers.codes, row * dim, dim));
-        buffers.scales.get_mut(row).into_iter().for_each(|kept| *kept = scale.to_word());
-        scale
+        buffers.quantise(0, dim, unit, row)
     }
 
     /// A layer for `count` quantised tokens from row `first` on, to `buffers.output`.
@@ -233,20 +216,7 @@ impl<'f> Forward<'f> {
         buffers: &mut Buffers<'_>,
     ) -> Bounds {
         let index = LayerKind::ALL.len() * usize::from(block) + kind as usize;
-        let view = self.bundle.layer(index);
-        let (inputs, outputs) = (view.layer().inputs, view.layer().outputs);
-        let widths = self.held.widths(self.bundle, view.layer().first_channel);
-        let bounds = Bounds::new(*span(buffers.bounds, 2 * index, 2).first_chunk().unwrap_or(&[0, 255]));
-        if !bounds.is_finite() {
-            self.see(255);
-        }
-        let tokens = span(buffers.codes, first * inputs, count * inputs).chunks((ROWS * inputs).max(1));
-        let scales = span(buffers.scales, first, count).chunks(ROWS);
-        let out = buffers.output.chunks_mut((ROWS * outputs).max(1));
-        for ((codes, scales), out) in tokens.zip(scales).zip(out) {
-            layer(codes, scales, &view, widths, bounds, buffers.words, out);
-        }
-        bounds
+        self.model.layer(index, first, count, buffers)
     }
 }
 

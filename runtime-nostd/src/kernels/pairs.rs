@@ -10,25 +10,31 @@
 //! | 4 | -8 ..= 7 | 32 | 32512 |
 //! | 8 | `16 h + l`, h as of 4 bits, l of 0 ..= 15, each by itself | 16 | 30480 |
 //!
-//! The high sum of a run is within 32512 too, and the word within 32512 * 65537 < 2^31.
+//! The high sum of a run is within 32512 too, and the word within 32512 * 65537 < 2^31. A token that is alone takes one
+//! multiplication for each input, whatever the width.
 
 use crate::span::span;
 
 /// Tokens in a block.
 pub(crate) const ROWS: usize = 4;
 
-/// Words that a block of `rows` tokens of `inputs` codes takes.
+/// Words that a block of `rows` tokens of `inputs` codes takes: none for a token that is alone.
 pub(crate) const fn words(rows: usize, inputs: usize) -> usize {
-    let rows = if rows < ROWS { rows } else { ROWS };
-    rows.div_ceil(2) * inputs
+    match rows {
+        0 | 1 => 0,
+        2 => inputs,
+        _ => 2 * inputs,
+    }
 }
 
 /// Inputs that go through a loop together.
 const UNROLLED: usize = 8;
 
-/// Up to four tokens as words, input by input.
+/// Up to four tokens, two or more as words, input by input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'w> {
+    /// Codes of the first token.
+    first: &'w [i8],
     words: &'w [i32],
     rows: usize,
     /// `sum a` of each token.
@@ -37,27 +43,29 @@ pub(crate) struct Block<'w> {
 
 impl<'w> Block<'w> {
     /// Lays `rows` tokens of `inputs` codes out in `words`, which is [`words`](self::words) long. The first four count.
-    pub(crate) fn lay(codes: &[i8], rows: usize, inputs: usize, words: &'w mut [i32]) -> Self {
+    pub(crate) fn lay(codes: &'w [i8], rows: usize, inputs: usize, words: &'w mut [i32]) -> Self {
         let rows = rows.min(ROWS);
         let mut sums = [0; ROWS];
-        let pairs = rows.div_ceil(2).max(1);
-        for (row, (token, sum)) in codes.chunks_exact(inputs.max(1)).zip(&mut sums).take(rows).enumerate() {
-            let column = words.iter_mut().skip(row / 2).step_by(pairs);
+        let tokens = || codes.chunks_exact(inputs.max(1)).take(rows);
+        tokens().zip(&mut sums).for_each(|(token, to)| *to = sum(token));
+        let laid = tokens().enumerate().take_while(|_| rows > 1);
+        for (row, token) in laid {
+            let column = words.iter_mut().skip(row / 2).step_by(rows.div_ceil(2).max(1));
             for (word, &a) in column.zip(token) {
                 let a = i32::from(a);
-                *sum += a;
                 // The first of a pair clears what was there.
                 *word = if row % 2 == 0 { a } else { *word + (a << 16) };
             }
         }
-        Self { words, rows, sums }
+        Self { first: span(codes, 0, inputs), words, rows, sums }
     }
 
     /// `sum a l` of every token with a channel's levels at 2, 4 or 8 bits; 0 at any other width. What a token that is
     /// not there gets means nothing.
     pub(crate) fn products(&self, codes: &[i8], bits: u8) -> [i32; ROWS] {
         let mut products = match self.rows {
-            0..=2 => {
+            0 | 1 => return [product(self.first, self.sums[0], codes, bits), 0, 0, 0],
+            2 => {
                 let [a, b] = *products::<1>(self.words.as_chunks().0, codes, bits).as_flattened() else {
                     return [0; ROWS];
                 };
@@ -77,6 +85,36 @@ impl<'w> Block<'w> {
         }
         products
     }
+}
+
+/// `sum a` of a token.
+pub(crate) fn sum(token: &[i8]) -> i32 {
+    token.iter().map(|&a| i32::from(a)).sum()
+}
+
+/// `sum a l` of a token that is alone, whose [`sum`] is known, with a channel's levels at 2, 4 or 8 bits; 0 at any other
+/// width.
+pub(crate) fn product(token: &[i8], sum: i32, codes: &[i8], bits: u8) -> i32 {
+    let dot = match bits {
+        2 => dot(token, codes, |code| code >> 6),
+        4 => dot(token, codes, |code| code >> 4),
+        8 => dot(token, codes, |code| code),
+        _ => return 0,
+    };
+    2 * dot + sum
+}
+
+/// `sum a q` of a token.
+#[inline(always)]
+fn dot(token: &[i8], codes: &[i8], part: impl Fn(i32) -> i32) -> i32 {
+    let product = |(&a, &code): (&i8, &i8)| i32::from(a) * part(code.into());
+    let ((token, token_rest), (codes, codes_rest)) =
+        (token.as_chunks::<UNROLLED>(), codes.as_chunks::<UNROLLED>());
+    let mut sum = 0;
+    for (token, codes) in token.iter().zip(codes) {
+        sum += token.iter().zip(codes).map(product).sum::<i32>();
+    }
+    sum + token_rest.iter().zip(codes_rest).map(product).sum::<i32>()
 }
 
 /// `sum a q` of the tokens in `PAIRS` words to an input.

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test uses its part.
 
 mod caser;
+pub(crate) mod fixed;
 pub(crate) mod ideal;
 pub(crate) mod profile;
 
