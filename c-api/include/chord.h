@@ -76,7 +76,7 @@ enum ChordStatus
   CHORD_STATUS_EMBEDDING_RANGE = 54,
   // Item rows of the table, and the bundle has no item table: history and candidates come with each request.
   CHORD_STATUS_NO_ITEM_TABLE = 55,
-  // Rows for a profile encoder whose bundle has an item table.
+  // Rows appended to a history whose bundle has an item table.
   CHORD_STATUS_ITEM_TABLE = 56,
   // The bytes are no message with item rows, or its parts contradict each other.
   CHORD_STATUS_ROWS_MALFORMED = 57,

@@ -1,9 +1,9 @@
 //! A user embedding on its way to where plans are made (`docs/format.md`, "User embedding, version 1").
 
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, ModelId};
+use crate::envelope::{self, CRC_LEN, EnvelopeError};
 use crate::numerics::quantise_token;
 use crate::wire::{self, Reader};
 
@@ -15,11 +15,6 @@ pub const VERSION: u8 = 1;
 
 /// Most bytes before the codes: magic, version, model, interactions, size, scale.
 const RECORD_LEN_MAX: usize = 2 + 1 + 8 + 5 + 3 + 4;
-
-/// Length of the CRC at the end.
-const CRC_LEN: usize = 4;
-
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// What precedes the codes. Field order is wire order.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -78,7 +73,7 @@ pub fn encode(model: ModelId, interactions: u32, embedding: &[f32], out: &mut [u
         *out.get_mut(start.len() + i)? = code;
     }
     out.get_mut(..start.len())?.copy_from_slice(start);
-    let crc = CRC.checksum(out.get(..end)?).to_le_bytes();
+    let crc = envelope::crc(out.get(..end)?);
     *out.get_mut(end..)?.first_chunk_mut()? = crc;
     Some(end + CRC_LEN)
 }
@@ -89,21 +84,7 @@ const HIDDEN_MAX: u16 = 4096;
 impl<'a> UserEmbedding<'a> {
     /// Parses a message and checks all of it that needs no bundle. `bytes` is exactly the message.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, EmbeddingError> {
-        let &[m0, m1, version, ..] = bytes else {
-            return Err(EmbeddingError::TooShort { found: bytes.len() });
-        };
-        if [m0, m1] != MAGIC {
-            return Err(EmbeddingError::Magic([m0, m1]));
-        }
-        if version != VERSION {
-            return Err(EmbeddingError::Version(version));
-        }
-        let Some((body, &crc)) = bytes.split_last_chunk::<CRC_LEN>() else {
-            return Err(EmbeddingError::TooShort { found: bytes.len() });
-        };
-        if CRC.checksum(body).to_le_bytes() != crc {
-            return Err(EmbeddingError::Checksum);
-        }
+        let body = envelope::open(bytes, MAGIC, VERSION)?;
         let mut reader = Reader { rest: body };
         let record = Record::read(&mut reader).ok_or(EmbeddingError::Header)?;
         let codes = reader.rest;
@@ -186,4 +167,15 @@ pub enum EmbeddingError {
         /// Model of the bundle.
         bundle: ModelId,
     },
+}
+
+impl From<EnvelopeError> for EmbeddingError {
+    fn from(error: EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::TooShort { found } => Self::TooShort { found },
+            EnvelopeError::Magic(magic) => Self::Magic(magic),
+            EnvelopeError::Version(version) => Self::Version(version),
+            EnvelopeError::Checksum => Self::Checksum,
+        }
+    }
 }

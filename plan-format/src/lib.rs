@@ -11,6 +11,7 @@
 
 pub mod bundle;
 pub mod embedding;
+mod envelope;
 pub mod granularity;
 pub mod manifest;
 #[cfg(feature = "defmt")]

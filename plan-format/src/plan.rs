@@ -1,9 +1,9 @@
 //! One user's plan: two bits per output channel (`docs/format.md`, "Plan, version 1").
 
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, ModelId};
+use crate::envelope::{self, CRC_LEN, EnvelopeError};
 use crate::manifest::{Layer, Manifest};
 use crate::palette::Palette;
 use crate::wire::{self, Reader};
@@ -13,12 +13,6 @@ pub const MAGIC: [u8; 2] = *b"CP";
 
 /// Version of the plan format.
 pub const VERSION: u8 = 1;
-
-/// Length of the CRC at the end.
-const CRC_LEN: usize = 4;
-
-/// A plan is a few hundred bytes and comes once in a while: no table in flash.
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// What a plan says about itself. Field order is wire order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -92,28 +86,14 @@ pub fn encode(header: &PlanHeader, codes: &[u8], out: &mut [u8]) -> Result<usize
     for (byte, codes) in body[start..].iter_mut().zip(codes.chunks(4)) {
         *byte = codes.iter().rev().fold(0, |byte, code| byte << 2 | code);
     }
-    crc.copy_from_slice(&CRC.checksum(body).to_le_bytes());
+    crc.copy_from_slice(&envelope::crc(body));
     Ok(needed)
 }
 
 impl<'a> Plan<'a> {
     /// Parses a plan and checks all of it that needs no bundle. `bytes` is exactly the plan.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, PlanError> {
-        let &[m0, m1, version, ..] = bytes else {
-            return Err(PlanError::TooShort { found: bytes.len() });
-        };
-        if [m0, m1] != MAGIC {
-            return Err(PlanError::Magic([m0, m1]));
-        }
-        if version != VERSION {
-            return Err(PlanError::Version(version));
-        }
-        let Some((body, &crc)) = bytes.split_last_chunk::<CRC_LEN>() else {
-            return Err(PlanError::TooShort { found: bytes.len() });
-        };
-        if CRC.checksum(body).to_le_bytes() != crc {
-            return Err(PlanError::Checksum);
-        }
+        let body = envelope::open(bytes, MAGIC, VERSION)?;
         let mut reader = Reader { rest: body };
         let Record { header, .. } = Record::read(&mut reader).ok_or(PlanError::Header)?;
         let codes = reader.rest;
@@ -274,4 +254,15 @@ pub enum EncodeError {
         /// Length of the buffer.
         found: usize,
     },
+}
+
+impl From<EnvelopeError> for PlanError {
+    fn from(error: EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::TooShort { found } => Self::TooShort { found },
+            EnvelopeError::Magic(magic) => Self::Magic(magic),
+            EnvelopeError::Version(version) => Self::Version(version),
+            EnvelopeError::Checksum => Self::Checksum,
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! Item rows on their way to a device whose bundle lacks them (`docs/format.md`, "Item rows, version 1").
 
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::Serialize;
 
 use crate::bundle::{Bundle, Floats, ModelId};
+use crate::envelope::{self, CRC_LEN, EnvelopeError};
 use crate::wire::{self, Reader};
 
 /// First bytes of a message.
@@ -14,11 +14,6 @@ pub const VERSION: u8 = 1;
 
 /// Most bytes before the ranges: magic, version, model, items, dim.
 const RECORD_LEN_MAX: usize = 2 + 1 + 8 + 5 + 3;
-
-/// Length of the CRC at the end.
-const CRC_LEN: usize = 4;
-
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// What precedes the ranges. Field order is wire order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,7 +68,7 @@ pub fn encode(model: ModelId, dim: u16, codes: &[i8], ranges: &[f32], out: &mut 
     }
     rest.get_mut(..codes.len())?.copy_from_slice(bytemuck::cast_slice(codes));
     let end = start + 4 * ranges.len() + codes.len();
-    let crc = CRC.checksum(out.get(..end)?).to_le_bytes();
+    let crc = envelope::crc(out.get(..end)?);
     *out.get_mut(end..)?.first_chunk_mut()? = crc;
     Some(end + CRC_LEN)
 }
@@ -82,21 +77,7 @@ impl<'a> ItemRows<'a> {
     /// Parses a message and checks all of it that needs no bundle, but for the ranges, which the engine checks. `bytes` is
     /// exactly the message, at any alignment.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RowsError> {
-        let &[m0, m1, version, ..] = bytes else {
-            return Err(RowsError::TooShort { found: bytes.len() });
-        };
-        if [m0, m1] != MAGIC {
-            return Err(RowsError::Magic([m0, m1]));
-        }
-        if version != VERSION {
-            return Err(RowsError::Version(version));
-        }
-        let Some((body, &crc)) = bytes.split_last_chunk::<CRC_LEN>() else {
-            return Err(RowsError::TooShort { found: bytes.len() });
-        };
-        if CRC.checksum(body).to_le_bytes() != crc {
-            return Err(RowsError::Checksum);
-        }
+        let body = envelope::open(bytes, MAGIC, VERSION)?;
         let mut reader = Reader { rest: body };
         let record = Record::read(&mut reader).ok_or(RowsError::Header)?;
         let Record { items, dim, .. } = record;
@@ -185,4 +166,15 @@ pub enum RowsError {
         /// Codes of a row.
         found: usize,
     },
+}
+
+impl From<EnvelopeError> for RowsError {
+    fn from(error: EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::TooShort { found } => Self::TooShort { found },
+            EnvelopeError::Magic(magic) => Self::Magic(magic),
+            EnvelopeError::Version(version) => Self::Version(version),
+            EnvelopeError::Checksum => Self::Checksum,
+        }
+    }
 }

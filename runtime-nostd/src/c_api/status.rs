@@ -75,7 +75,7 @@ pub enum ChordStatus {
     EmbeddingRange = 54,
     /// Item rows of the table, and the bundle has no item table: history and candidates come with each request.
     NoItemTable = 55,
-    /// Rows for a profile encoder whose bundle has an item table.
+    /// Rows appended to a history whose bundle has an item table.
     ItemTable = 56,
     /// The bytes are no message with item rows, or its parts contradict each other.
     RowsMalformed = 57,

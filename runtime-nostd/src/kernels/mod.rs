@@ -214,6 +214,24 @@ const fn parts_after_first(pairs: usize) -> usize {
     pairs.saturating_sub(3) / BLOCK
 }
 
+/// Whether the slices of an attention hold what loops read and write without a look: a key and a value for each score,
+/// `stride` apart, each as long as the query, which is not empty; `out` is as long.
+#[cfg(any(chord_dsp, target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
+#[inline(always)]
+fn attention_fits(
+    query: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    stride: usize,
+    scores: &[f32],
+    out: &[f32],
+) -> bool {
+    let (width, count) = (query.len(), scores.len());
+    let reach = count.saturating_sub(1).saturating_mul(stride).saturating_add(width);
+    let holds = keys.len() >= reach && values.len() >= reach && out.len() == width;
+    width > 0 && count > 0 && width <= stride && holds
+}
+
 /// Pairs of inputs, which a 32-bit word of two halves holds; inputs are padded to fours.
 const fn pairs(inputs: usize) -> usize {
     2 * inputs.div_ceil(4)

@@ -7,6 +7,7 @@ use core::arch::naked_asm;
 
 use chord_plan::numerics::attend;
 
+use super::super::attention_fits;
 use super::exponential::exponentials;
 
 /// As [`attend`].
@@ -20,9 +21,7 @@ pub(super) fn attention(
     out: &mut [f32],
 ) {
     let (width, count) = (query.len(), scores.len());
-    let reach = count.saturating_sub(1).saturating_mul(stride).saturating_add(width);
-    let fits = width <= stride && keys.len() >= reach && values.len() >= reach && out.len() == width;
-    if width == 0 || width % 16 != 0 || count < 2 || !fits {
+    if !width.is_multiple_of(16) || count < 2 || !attention_fits(query, keys, values, stride, scores, out) {
         return attend(query, keys, values, stride, scale, scores, out);
     }
     let mut job = Scores { scale, stride, blocks: width / 8, count, zeros: [0.0; 8] };

@@ -9,6 +9,7 @@ use core::array::from_fn;
 
 use chord_plan::numerics::attend;
 
+use super::super::attention_fits;
 use super::token::{exponentials, lanes};
 
 /// As [`attend`].
@@ -22,13 +23,11 @@ pub(super) fn attention(
     scores: &mut [f32],
     out: &mut [f32],
 ) {
-    let (width, count) = (query.len(), scores.len());
-    let reach = count.saturating_sub(1).saturating_mul(stride).saturating_add(width);
-    let fits = width <= stride && keys.len() >= reach && values.len() >= reach && out.len() == width;
-    if width == 0 || width % 8 != 0 || count == 0 || !fits {
+    let width = query.len();
+    if !width.is_multiple_of(8) || !attention_fits(query, keys, values, stride, scores, out) {
         return attend(query, keys, values, stride, scale, scores, out);
     }
-    // SAFETY: there are `count` keys and values of `width` numbers, a multiple of eight.
+    // SAFETY: there is a key and a value for each score, of `width` numbers, a multiple of eight.
     unsafe {
         let max = write_scores(query, keys, stride, scale, scores);
         let inverse = exponentials(scores, max);
