@@ -61,7 +61,8 @@ impl Memory {
         let device = device::open(self.device)?;
         let run = folder.path().join("run");
         std::fs::create_dir_all(&run)?;
-        pipeline::train(&config, &data.split(SplitRule::LeaveOneOut)?, items as u32, &device, &run)?;
+        let (split, stages) = (data.split(SplitRule::LeaveOneOut)?, pipeline::stages(&config));
+        pipeline::train(&config, &split, items as u32, &device, &run, &stages)?;
 
         println!(
             "{}\n\n{users} users, {items} items, {} interactions; `{}`.\n\n| stage | epoch | s | batches % | resident MiB \

@@ -12,6 +12,7 @@ use crate::data::{MIN_EVALUATED, Split};
 use crate::device::{self, DeviceName};
 use crate::evaluation::controls;
 use crate::run::{Run, load_data};
+use crate::training::pipeline;
 use anyhow::{Context, ensure};
 use chord_plan::{Bundle, Plan};
 use clap::Args;
@@ -49,7 +50,7 @@ impl Quickstart {
             .with_context(|| format!("--user: {:?} is not in {}", self.user, data.name))?;
         let run = Run::create_or_resume(&self.run, config)?;
         crate::logging::init(Some(&run.folder)).context("cannot open log.txt")?;
-        train::train(&run, &data, &device)?;
+        train::train(&run, &data, &device, &pipeline::stages(&run.config))?;
 
         let budget = run.config.budget.default;
         let rows = table::rows(&run, &data, &device, EngineName::Trainer, Split::Test, budget)?;

@@ -6,6 +6,7 @@ use crate::data::Split;
 use crate::device::{self, DeviceName};
 use crate::evaluation::{saved, suite};
 use crate::run::{Run, load_data};
+use crate::training::pipeline;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ impl Reproduce {
             if saved::path(folder).exists() {
                 continue;
             }
-            super::train::train(&run, &data, &device)?;
+            super::train::train(&run, &data, &device, &pipeline::stages(&run.config))?;
             let held_out = data.split(run.config.data.split())?;
             suite::evaluate(&run, &data, &held_out, &device, Split::Test)?.save(folder)?;
         }

@@ -3,7 +3,9 @@
 use crate::config;
 use crate::data::Dataset;
 use crate::device::{self, DeviceName};
+use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
+use crate::tensor::Device;
 use crate::training::{interrupt, pipeline};
 use anyhow::Context;
 use clap::Args;
@@ -45,12 +47,12 @@ impl Train {
             None => Run::create(&self.run, config)?,
         };
         crate::logging::init(Some(&run.folder)).context("cannot open log.txt")?;
-        train(&run, &data, &device)
+        train(&run, &data, &device, &pipeline::stages(&run.config))
     }
 }
 
-/// Trains all stages of a run on `data`, which is what its configuration names.
-pub(super) fn train(run: &Run, data: &Dataset, device: &crate::tensor::Device) -> anyhow::Result<()> {
+/// Trains some stages of a run on `data`, which is what its configuration names.
+pub(super) fn train(run: &Run, data: &Dataset, device: &Device, stages: &[Precision]) -> anyhow::Result<()> {
     interrupt::install();
     info!(
         "{}: {} users, {} items on {}",
@@ -60,7 +62,7 @@ pub(super) fn train(run: &Run, data: &Dataset, device: &crate::tensor::Device) -
         device::describe(device)
     );
     let split = data.split(run.config.data.split())?;
-    pipeline::train(&run.config, &split, data.items.len() as u32, device, &run.folder)?;
+    pipeline::train(&run.config, &split, data.items.len() as u32, device, &run.folder, stages)?;
     info!("finished: {}", run.folder.display());
     Ok(())
 }

@@ -24,11 +24,19 @@ pub fn stages(config: &Config) -> Vec<Precision> {
     stages
 }
 
+/// The stages that a stage cannot do without, in order, itself last.
+pub fn needed(stage: Precision) -> Vec<Precision> {
+    let mut stages = vec![Precision::Fp32];
+    stages.extend(starts_from(stage));
+    stages.extend((stage != Precision::Fp32).then_some(stage));
+    stages
+}
+
 /// Folder in a run of the models that personal stages start from where interactions are reserved for them.
 const FOUNDATION: &str = "foundation";
 
-/// Trains every stage that is not finished. Personal stages start from the static one before them, all others from
-/// full precision with fresh ranges. Shared scores start from the Fisher information if it is estimated, else at random.
+/// Trains those of `stages` that are not finished, in this order: full precision first, a personal stage after the static
+/// one that it starts from; all others start from full precision with fresh ranges. Shared scores start from the Fisher information if it is estimated, else at random.
 ///
 /// With `train.personal.reserved` this is stacked generalisation (Wolpert, 1992): full precision and static mixed
 /// precision are first trained without the reserved interactions, in a folder of their own, and personal stages learn from
@@ -44,17 +52,18 @@ pub fn train(
     items: u32,
     device: &Device,
     run: &Path,
+    stages: &[Precision],
 ) -> Result<(), TrainingError> {
     let fresh = Chord::new(config, items, device);
     let share = config.train.personal.reserved;
     if share == 0.0 {
         let level = Level { config, data, device, run, foundation: None };
-        return level.train(fresh, &stages(config)).map(drop);
+        return level.train(fresh, stages).map(drop);
     }
     let (known, folder) = (data.reserving(share), run.join(FOUNDATION));
     std::fs::create_dir_all(&folder).map_err(|source| TrainingError::Io { path: folder.clone(), source })?;
-    let mut first = vec![Precision::Fp32, Precision::Static];
-    first.extend(config.train.masks.train.then_some(Precision::StaticMask));
+    let mut first = vec![Precision::Fp32];
+    first.extend(stages.iter().filter_map(|stage| starts_from(*stage)));
     info!(
         "foundation: without the {share} of the training interactions that personal stages have for themselves"
     );
@@ -64,8 +73,20 @@ pub fn train(
     let mut again = config.clone();
     again.train.fp32 = config.train.refit.clone();
     let level = Level { config: &again, data, device, run, foundation: Some(&foundation) };
-    level.train(foundation[0].clone(), &stages(config)).map(drop)
+    level.train(foundation[0].1.clone(), stages).map(drop)
 }
+
+/// The stage before a personal one, whose model it starts from.
+fn starts_from(stage: Precision) -> Option<Precision> {
+    match stage {
+        Precision::Personal => Some(Precision::Static),
+        Precision::PersonalMask => Some(Precision::StaticMask),
+        _ => None,
+    }
+}
+
+/// A trained model and its stage.
+type Trained = (Precision, Chord<Backend>);
 
 /// Stages that train on the same interactions.
 struct Level<'a> {
@@ -73,18 +94,13 @@ struct Level<'a> {
     data: &'a HeldOut<'a>,
     device: &'a Device,
     run: &'a Path,
-    /// Models of full precision, static mixed precision and static masks that personal stages start from instead of this
-    /// level's own.
-    foundation: Option<&'a [Chord<Backend>]>,
+    /// Models that personal stages start from instead of this level's own.
+    foundation: Option<&'a [Trained]>,
 }
 
 impl Level<'_> {
     /// The models of `stages`, the first of which is full precision and starts at `start`.
-    fn train(
-        &self,
-        start: Chord<Backend>,
-        stages: &[Precision],
-    ) -> Result<Vec<Chord<Backend>>, TrainingError> {
+    fn train(&self, start: Chord<Backend>, stages: &[Precision]) -> Result<Vec<Trained>, TrainingError> {
         let Self { config, data, device, run, foundation } = *self;
         let mut log = MetricsLog::open(run)?;
         let first =
@@ -96,17 +112,15 @@ impl Level<'_> {
         let layers = fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations));
         let ranged = Chord { backbone: layers, ..fp32.clone() };
         let mut fisher = None;
-        let mut models = vec![fp32];
+        let mut models = vec![(Precision::Fp32, fp32)];
         for &precision in &stages[1..] {
-            // Whatever came before a personal stage is its static one.
-            let last = models[models.len() - 1].clone();
-            let foundation = match precision {
-                Precision::Personal => foundation.map(|models| &models[1]),
-                Precision::PersonalMask => foundation.map(|models| &models[2]),
-                _ => None,
+            let origin = starts_from(precision);
+            let of = |models: &[Trained]| {
+                models.iter().find(|(stage, _)| Some(*stage) == origin).map(|(_, model)| model.clone())
             };
+            let (own, foundation) = (of(&models), foundation.and_then(of));
             let start = match precision {
-                Precision::Personal | Precision::PersonalMask => foundation.unwrap_or(&last).clone(),
+                _ if own.is_some() => foundation.clone().or(own.clone()).expect("its own at least"),
                 Precision::Fisher | Precision::Static | Precision::StaticMask
                     if config.train.fisher.windows > 0 =>
                 {
@@ -117,8 +131,8 @@ impl Level<'_> {
                 }
                 _ => ranged.clone(),
             };
-            let transfer = foundation.map(|foundation| [foundation, &last]);
-            models.push(Stage { transfer, ..stage(precision) }.train(start, &mut log)?);
+            let transfer = foundation.as_ref().zip(own.as_ref()).map(<[_; 2]>::from);
+            models.push((precision, Stage { transfer, ..stage(precision) }.train(start, &mut log)?));
         }
         Ok(models)
     }

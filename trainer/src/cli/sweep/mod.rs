@@ -36,7 +36,7 @@ pub(super) struct Sweep {
     /// Folder of the sweep: a run folder for each point, and the table
     #[arg(long)]
     out: PathBuf,
-    /// The stage whose metrics are compared: fp32, uniform4, static, personal, ...
+    /// The stage whose metrics are compared, fp32, uniform4, static, personal, ...; those that it needs train too
     #[arg(long, default_value = "personal")]
     stage: String,
     /// Also evaluate on the test items, which decide nothing
@@ -118,14 +118,14 @@ impl Sweep {
         })
     }
 
-    /// Trains what is not trained yet, and evaluates.
+    /// Trains the stage and what it needs, where they are not trained yet, and evaluates.
     fn finish(&self, run: &Run, device: &Device) -> anyhow::Result<(Report, Option<Report>)> {
         let config = &run.config;
         let data = load_data(config)?;
-        if !pipeline::stages(config).iter().all(|&stage| finished(&run.folder, stage).exists()) {
-            train::train(run, &data, device)?;
-        }
         let precision = self.precision(config)?;
+        if !finished(&run.folder, precision).exists() {
+            train::train(run, &data, device, &pipeline::needed(precision))?;
+        }
         let held_out = data.split(config.data.split())?;
         let model = pipeline::load(config, data.items.len() as u32, device, &run.folder, precision)?;
         let engine = TrainerEngine::new(&model, config, precision, config.budget.default);
