@@ -1,4 +1,5 @@
-/* Ranks one request and prints the result, then offers the device plans that it has to refuse. */
+/* Ranks one request and prints the result and what the device sends to have a plan made, then offers it plans that it has
+   to refuse. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +27,9 @@ static const ChordOptions options = {.arithmetic = ARITHMETIC};
 /* For any model that it is large enough for: chord_requirements says how much one takes. */
 static uint8_t memory[64 * 1024];
 static uint8_t received[4096];
+/* Kept between interactions; the message is short-lived. */
+static uint8_t profile_memory[16 * 1024];
+static uint8_t message[4200];
 
 /* The bits of a logit tell more than decimals, and take no floating-point printf. */
 static void print(size_t place, ChordRanked ranked)
@@ -44,6 +48,46 @@ static int failed(const char *call, ChordStatus status)
         printf("%s: %s\n", call, chord_status_name(status));
     }
     return status != CHORD_STATUS_OK;
+}
+
+/* Encodes the user who had the history, if the model can. */
+static int send_profile(size_t model_len)
+{
+    ChordProfileRequirements needed;
+    ChordStatus status = chord_profile_requirements(model, model_len, &needed);
+    if (status == CHORD_STATUS_NO_PROFILE) {
+        return 0;
+    }
+    if (failed("chord_profile_requirements", status)) {
+        return 1;
+    }
+    if (needed.memory_bytes > sizeof profile_memory || needed.message_bytes > sizeof message) {
+        printf("%u bytes for a profile, the model takes %u\n", (unsigned)sizeof profile_memory,
+               (unsigned)needed.memory_bytes);
+        return 1;
+    }
+    ChordProfile *profile;
+    status = chord_profile_init(profile_memory, sizeof profile_memory, model, model_len, ARITHMETIC, &profile);
+    if (failed("chord_profile_init", status)) {
+        return 1;
+    }
+    for (size_t i = 0; i < LENGTH(history); i++) {
+        if (failed("chord_profile_append", chord_profile_append(profile, history[i]))) {
+            return 1;
+        }
+    }
+    uint32_t interactions;
+    size_t len;
+    if (failed("chord_profile_interactions", chord_profile_interactions(profile, &interactions)) ||
+        failed("chord_profile_message", chord_profile_message(profile, message, sizeof message, &len))) {
+        return 1;
+    }
+    printf("to send, of %" PRIu32 " interactions: ", interactions);
+    for (size_t i = 0; i < len; i++) {
+        printf("%02x", message[i]);
+    }
+    printf("\n");
+    return 0;
 }
 
 int main(void)
@@ -90,6 +134,10 @@ int main(void)
         printf(" %" PRIu32, best[i].item);
     }
     printf("\n");
+
+    if (send_profile(model_len)) {
+        return 1;
+    }
 
     /* Refused, and the running plan stays: a damaged plan, half a plan, none. */
     memcpy(received, plan, plan_len);

@@ -26,14 +26,16 @@ enum ChordStatus
   CHORD_STATUS_OVERLAP = 4,
   // The pointer is not one that `chord_init` gave, or its memory was written to since.
   CHORD_STATUS_NOT_AN_ENGINE = 5,
-  // The engine is at work already: the call comes from an interrupt or another thread.
+  // The engine or the profile is at work already: the call comes from an interrupt or another thread.
   CHORD_STATUS_BUSY = 6,
   // An option has a value that does not exist, in this library or beside the others.
   CHORD_STATUS_UNKNOWN_OPTION = 7,
-  // The engine's memory is smaller than `chord_requirements` says.
+  // The memory is smaller than `chord_requirements`, or `chord_profile_requirements`, says.
   CHORD_STATUS_MEMORY_TOO_SMALL = 8,
   // There is no room for results.
   CHORD_STATUS_OUTPUT_TOO_SMALL = 9,
+  // The pointer is not one that `chord_profile_init` gave, or its memory was written to since.
+  CHORD_STATUS_NOT_A_PROFILE = 10,
   // The bytes are no bundle, or its parts contradict each other.
   CHORD_STATUS_BUNDLE_MALFORMED = 16,
   // The bundle is of a format version that this library does not read.
@@ -104,6 +106,9 @@ typedef int32_t ChordStatus;
 // An engine, which lies in the caller's memory with all that it works in.
 typedef struct ChordEngine ChordEngine;
 
+// A profile encoder, which lies in the caller's memory with all that it works in.
+typedef struct ChordProfile ChordProfile;
+
 // What a caller may trade memory for; all zeros is the default.
 typedef struct {
   // Longest history to look at, in items; 0 for the model's window.
@@ -136,12 +141,17 @@ typedef struct {
   float logit;
 } ChordRanked;
 
+// Memory for one profile encoder.
+typedef struct {
+  // Length in bytes of what `chord_profile_init` takes as memory, at any alignment.
+  size_t memory_bytes;
+  // Longest message with a user embedding, in bytes.
+  size_t message_bytes;
+} ChordProfileRequirements;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
-
-// Name of a status, `"CHORD_STATUS_OK"` say; null for a value that is none.
-const char *chord_status_name(int32_t status);
 
 // Version of this library, `"0.1.0"` say.
 const char *chord_version(void);
@@ -245,6 +255,75 @@ ChordStatus chord_rank_rows(ChordEngine *engine,
                             ChordRanked *ranked,
                             size_t ranked_len,
                             size_t *count);
+
+// How much memory the bundle's profile encoder takes, in either arithmetic. On an error `requirements` are 0.
+//
+// Looks at the bundle's structure only: `chord_profile_init` checks the rest.
+//
+// # Safety
+// Pointers that are not null are those of as much memory as is said.
+ChordStatus chord_profile_requirements(const uint8_t *bundle,
+                                       size_t bundle_len,
+                                       ChordProfileRequirements *requirements);
+
+// Makes the profile encoder of a user without interactions in `memory`. `profile` gets its address, null on an error.
+//
+// `arithmetic` is what its steps compute in, as in `ChordOptions`. Takes time linear in the length of the bundle, which it
+// checks completely.
+//
+// # Safety
+// Pointers that are not null are those of as much memory as is said. As long as the profile is used, `bundle` stays
+// unchanged and nothing but the profile uses `memory`.
+ChordStatus chord_profile_init(uint8_t *memory,
+                               size_t memory_len,
+                               const uint8_t *bundle,
+                               size_t bundle_len,
+                               uint16_t arithmetic,
+                               ChordProfile **profile);
+
+// Takes an interaction in, the newest one: an item, by its row of the bundle. On an error the profile is as it was.
+//
+// # Safety
+// As for all calls on a profile: `profile` is from `chord_profile_init`, whose conditions hold; other pointers that are
+// not null are those of as much memory as is said.
+ChordStatus chord_profile_append(ChordProfile *profile,
+                                 uint32_t item);
+
+// Takes interactions in, oldest first, that came as a message with item rows (docs/format.md), which a bundle without
+// item table asks for. The message may lie at any alignment; it is free after the call.
+//
+// After `CHORD_STATUS_PROFILE_OVERFLOW` those before the one that overflowed have been taken in:
+// `chord_profile_interactions` tells how many. On any other error the profile is as it was.
+//
+// # Safety
+// As `chord_profile_append`.
+ChordStatus chord_profile_append_rows(ChordProfile *profile,
+                                      const uint8_t *rows,
+                                      size_t rows_len);
+
+// Forgets all interactions.
+//
+// # Safety
+// As `chord_profile_append`.
+ChordStatus chord_profile_clear(ChordProfile *profile);
+
+// How many interactions there were since the profile was made or cleared.
+//
+// # Safety
+// As `chord_profile_append`.
+ChordStatus chord_profile_interactions(ChordProfile *profile, uint32_t *interactions);
+
+// Writes the message with the user embedding (docs/format.md) that is to be sent where plans are made. `len` gets how
+// long it is, 0 on an error.
+//
+// `message` has room for `message_len` bytes, at least `message_bytes` of the requirements. The profile stays as it is.
+//
+// # Safety
+// As `chord_profile_append`.
+ChordStatus chord_profile_message(ChordProfile *profile,
+                                  uint8_t *message,
+                                  size_t message_len,
+                                  size_t *len);
 
 // Name of a status, `"CHORD_STATUS_OK"` say; null for a value that is none.
 const char *chord_status_name(int32_t status);

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use chord_fuzz::seal;
 use chord_plan::Bundle;
 use chord_plan::bundle::Norm;
-use chord_runtime::{Holding, Options, Requirements};
+use chord_runtime::{Arithmetic, Holding, Options, ProfileRequirements, Requirements, Session};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -24,9 +24,15 @@ fuzz_target!(|bytes: &[u8]| {
 /// Everything that a bundle gives access to, and one past it.
 fn read(bundle: &Bundle<'_>) {
     let manifest = bundle.manifest();
-    for holding in [Holding::InPlace, Holding::Packed] {
-        black_box(Requirements::of(bundle, &Options { holding, ..Options::default() }));
+    for (holding, arithmetic) in [
+        (Holding::InPlace, Arithmetic::Float),
+        (Holding::Packed, Arithmetic::Float),
+        (Holding::InPlace, Arithmetic::Fixed),
+    ] {
+        let options = Options { holding, arithmetic, ..Options::default() };
+        black_box((Requirements::of(bundle, &options), Session::arena_bytes(bundle, &options)));
     }
+    black_box(ProfileRequirements::of(bundle));
     for row in 0..=manifest.items() as usize {
         black_box((bundle.item_codes(row), bundle.item_range(row)));
     }

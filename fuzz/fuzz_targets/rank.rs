@@ -1,24 +1,46 @@
-//! A golden model with some bytes changed, any plan for it, any options, any lists: an error, or a sorted ranking of
-//! finite logits that depends neither on how the plan is held nor on whether a session made it. A model without item table
-//! takes any rows.
+//! A golden model with some bytes changed, any plan for it, any options, any lists, in either arithmetic: an error, or a
+//! sorted ranking of finite logits that depends neither on how the plan is held, nor on the rows that go through a layer
+//! together, nor on whether a session made it. A model without item table takes any rows. One with a profile encoder
+//! encodes the history.
 #![no_main]
 
 use chord_fuzz::{Input, seal};
 use chord_plan::plan::{PlanHeader, encode, encoded_len};
-use chord_plan::{Bundle, Plan};
-use chord_runtime::{Embeddings, Engine, Error, Holding, Items, Options, Ranked, Requirements, Session};
+use chord_plan::{Bundle, Plan, UserEmbedding};
+use chord_runtime::{
+    Arithmetic, Embeddings, Engine, Error, Holding, Items, Options, Profile, ProfileRequirements, Ranked,
+    Requirements, Session,
+};
 use libfuzzer_sys::fuzz_target;
 
-static BUNDLES: [&[u8]; 4] = [
+static BUNDLES: [&[u8]; 5] = [
     include_bytes!("../../plan-format/tests/golden/bundle_v1.chord"),
     include_bytes!("../../plan-format/tests/golden/bundle_v1_caser.chord"),
     include_bytes!("../../plan-format/tests/golden/bundle_v1_per_width.chord"),
     include_bytes!("../../plan-format/tests/golden/bundle_v1_without_items.chord"),
+    include_bytes!("../../plan-format/tests/golden/bundle_v1_profile.chord"),
 ];
+
+/// The one with a profile encoder.
+const PROFILE: usize = 4;
+
+/// Lets the profile encoder's sum take 4 items instead of 300: histories here are shorter than that. The manifest is a byte
+/// shorter, and zeros follow it.
+fn shorten_sum(bundle: &mut [u8]) {
+    assert_eq!(bundle[64..66], [0xac, 0x02]);
+    bundle[6] -= 1;
+    bundle[64] = 4;
+    bundle.copy_within(66..72, 65);
+    bundle[71] = 0;
+}
 
 fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
-    let mut bundle = BUNDLES[usize::from(input.byte()) % BUNDLES.len()].to_vec();
+    let choice = usize::from(input.byte()) % BUNDLES.len();
+    let mut bundle = BUNDLES[choice].to_vec();
+    if choice == PROFILE {
+        shorten_sum(&mut bundle);
+    }
     for _ in 0..input.byte() % 8 {
         let place = usize::from(input.word()) % bundle.len();
         bundle[place] = input.byte();
@@ -33,16 +55,62 @@ fuzz_target!(|bytes: &[u8]| {
                 .map(|(codes, ranges)| Embeddings { codes, ranges: ranges[..].into() });
             let places: Vec<u32> = (0..candidates.ranges.len() as u32).collect();
             check(bundle, input, history, candidates, &places, |session| session.append_items(history), None);
+            let dim = bundle.manifest().dim();
+            check_profile(bundle, history.ranges.len(), |profile, index| {
+                let range = [history.ranges.get(index).expect("an item of the history")];
+                let codes = &history.codes[index * dim..][..dim];
+                profile.append_items(Embeddings { codes, ranges: range[..].into() })
+            });
         }
         items => {
             let [history, candidates] = [0; 2].map(|_| input.items(items));
-            let append =
-                |session: &mut Session<'_>| history.iter().try_for_each(|&item| session.append(item));
+            // The network sees them one by one.
+            let append = |session: &mut Session<'_>| {
+                history.iter().try_for_each(|&item| {
+                    session.append(item)?;
+                    _ = session.top::<1>(&candidates[..]);
+                    Ok(())
+                })
+            };
             let top = Some(&history[..]);
             check(bundle, input, &history[..], &candidates[..], &candidates, append, top);
+            check_profile(bundle, history.len(), |profile, index| profile.append(history[index]));
         }
     }
 });
+
+/// Encodes a history in either arithmetic, twice: the messages are the same and well-formed, and an interaction that is
+/// refused changes nothing.
+fn check_profile(
+    bundle: Bundle<'_>,
+    items: usize,
+    append: impl Fn(&mut Profile<'_>, usize) -> Result<(), Error>,
+) {
+    let Some(needed) = ProfileRequirements::of(&bundle) else { return };
+    for arithmetic in [Arithmetic::Float, Arithmetic::Fixed] {
+        let mut arena = vec![0xa5; needed.arena_bytes];
+        let mut profile =
+            Profile::with_arithmetic(bundle, &mut arena, arithmetic).expect("the arena is large enough");
+        let mut out = vec![0; needed.embedding_bytes];
+        let mut message = |profile: &mut Profile<'_>| profile.message(&mut out).map(<[u8]>::to_vec);
+        let [once, again] = [(); 2].map(|()| {
+            profile.clear();
+            for index in 0..items {
+                let before = message(&mut profile);
+                if append(&mut profile, index).is_err() {
+                    assert_eq!(message(&mut profile), before);
+                }
+            }
+            message(&mut profile)
+        });
+        assert_eq!(once, again);
+        if let Ok(message) = once {
+            let parsed = UserEmbedding::parse(&message).expect("a message is valid");
+            assert_eq!(parsed.check_against(&bundle), Ok(()));
+            assert_eq!(parsed.interactions(), profile.interactions());
+        }
+    }
+}
 
 /// Ranks with the options and the plan that follow in the input. `ids` is what results call the candidates; the best of
 /// the table are asked for with the history `top`.
@@ -55,8 +123,14 @@ fn check(
     append: impl Fn(&mut Session<'_>) -> Result<(), Error>,
     top: Option<&[u32]>,
 ) {
+    let (max_history, rows) = (input.byte().into(), input.byte());
+    let arithmetic = [Arithmetic::Float, Arithmetic::Fixed][usize::from(rows / 128)];
     let options =
-        Options { max_history: input.byte().into(), rows_at_once: input.byte().into(), ..Options::default() };
+        Options { max_history, rows_at_once: (rows % 128).into(), arithmetic, ..Options::default() };
+    let otherwise = match arithmetic {
+        Arithmetic::Float => Options { holding: Holding::Packed, ..options },
+        Arithmetic::Fixed => Options { rows_at_once: 1, ..options },
+    };
     let channels = bundle.manifest().channels();
     let header = PlanHeader { model: bundle.model(), sequence: 1, budget: 0, channels: channels as u32 };
     let mut plan = vec![0; encoded_len(&header).expect("a plan of this size fits in memory")];
@@ -64,8 +138,7 @@ fn check(
     encode(&header, &codes, &mut plan).expect("a plan for this model");
     let plan = Plan::parse(&plan).expect("an encoded plan is valid");
 
-    let results = [Holding::InPlace, Holding::Packed].map(|holding| {
-        let options = Options { holding, ..options };
+    let results = [options, otherwise].map(|options| {
         let mut arena = vec![0xa5; Requirements::of(&bundle, &options).arena_bytes];
         let mut engine = Engine::new(bundle, &plan, &mut arena, options)?;
         let ranked = rank(&mut engine, history, candidates, ids)?;
@@ -84,8 +157,8 @@ fn check(
         Ok::<_, Error>(bits(&ranked))
     });
     // As text: a range of NaN is not equal to itself.
-    let [in_place, packed] = results.map(|result| result.map_err(|error| format!("{error:?}")));
-    assert_eq!(in_place, packed);
+    let [one, other] = results.map(|result| result.map_err(|error| format!("{error:?}")));
+    assert_eq!(one, other);
 }
 
 fn rank(

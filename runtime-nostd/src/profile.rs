@@ -196,6 +196,11 @@ impl<'a, K: Linear> Profile<'a, K> {
         (self.interactions, self.place) = (0, 0);
     }
 
+    /// The model.
+    pub fn bundle(&self) -> &Bundle<'a> {
+        &self.bundle
+    }
+
     /// Interactions so far.
     pub fn interactions(&self) -> u32 {
         self.interactions

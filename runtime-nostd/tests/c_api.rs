@@ -8,10 +8,11 @@ mod random_model;
 use std::ffi::CStr;
 use std::ptr::{null, null_mut};
 
-use chord_plan::manifest::{Activation, SasRecShape};
-use chord_plan::{Bundle, Manifest, Plan};
+use chord_plan::bundle::ModelId;
+use chord_plan::manifest::{Activation, ProfileShape, SasRecShape};
+use chord_plan::{Bundle, BundleWriter, ItemRows, Manifest, Plan, rows};
 use chord_runtime::c_api::*;
-use chord_runtime::{Arithmetic, Engine, Options, Ranked, Requirements};
+use chord_runtime::{Arithmetic, Engine, Options, Profile, ProfileRequirements, Ranked, Requirements};
 use proptest::prelude::*;
 use random_model::Random;
 
@@ -28,7 +29,8 @@ fn manifest() -> Manifest {
         activation: Activation::Gelu,
         norm_epsilon: 1e-5,
     };
-    random_model::sasrec(shape, [0, 4, 8, 255])
+    let profile = ProfileShape { pooled: 3, features: 5, hidden: 4, norm_epsilon: 1e-5 };
+    Manifest { profile: Some(profile), ..random_model::sasrec(shape, [0, 4, 8, 255]) }
 }
 
 fn model() -> Vec<u8> {
@@ -189,6 +191,223 @@ fn rows_rank_as_the_table_does() {
         chord_rank_rows(engine, start, history.len(), out.cast(), 9, out, 5, &mut count)
     };
     assert_eq!(status, ChordStatus::Overlap);
+}
+
+fn profile_requirements(bundle: &[u8]) -> Result<ChordProfileRequirements, ChordStatus> {
+    let mut found = ChordProfileRequirements { memory_bytes: 1, message_bytes: 1 };
+    match unsafe { chord_profile_requirements(bundle.as_ptr(), bundle.len(), &mut found) } {
+        ChordStatus::Ok => Ok(found),
+        status => {
+            assert_eq!(found, ChordProfileRequirements::default());
+            Err(status)
+        }
+    }
+}
+
+fn profile_init(memory: &mut [u8], bundle: &[u8], arithmetic: u16) -> Result<*mut ChordProfile, ChordStatus> {
+    let mut profile = null_mut();
+    let (bundle, bundle_len) = (bundle.as_ptr(), bundle.len());
+    let (memory, memory_len) = (memory.as_mut_ptr(), memory.len());
+    let status =
+        unsafe { chord_profile_init(memory, memory_len, bundle, bundle_len, arithmetic, &mut profile) };
+    assert_eq!(profile.is_null(), status != ChordStatus::Ok);
+    if profile.is_null() { Err(status) } else { Ok(profile) }
+}
+
+fn append(profile: *mut ChordProfile, item: u32) -> ChordStatus {
+    unsafe { chord_profile_append(profile, item) }
+}
+
+fn append_rows(profile: *mut ChordProfile, rows: &[u8]) -> ChordStatus {
+    unsafe { chord_profile_append_rows(profile, rows.as_ptr(), rows.len()) }
+}
+
+fn interactions(profile: *mut ChordProfile) -> u32 {
+    let mut interactions = u32::MAX;
+    assert_eq!(unsafe { chord_profile_interactions(profile, &mut interactions) }, ChordStatus::Ok);
+    interactions
+}
+
+/// The message to send, in a buffer of so many bytes.
+fn message(profile: *mut ChordProfile, room: usize) -> Result<Vec<u8>, ChordStatus> {
+    let (mut bytes, mut len) = (vec![0xa5; room], 77);
+    let status = unsafe { chord_profile_message(profile, bytes.as_mut_ptr(), room, &mut len) };
+    bytes.truncate(len);
+    assert_eq!(len > 0, status == ChordStatus::Ok);
+    if len > 0 { Ok(bytes) } else { Err(status) }
+}
+
+/// The same messages as in Rust after every interaction, items that leave the sum included, whether they are rows of the table
+/// or came as messages; at every alignment and in either arithmetic.
+#[test]
+fn a_profile_sends_what_rust_sends() {
+    let models = random_model::with_and_without_items(&manifest(), &mut Random(7));
+    let [with, without] = models.each_ref().map(|bytes| Bundle::parse(bytes).unwrap());
+    let needed = profile_requirements(&models[0]).unwrap();
+    assert_eq!(needed.message_bytes, ProfileRequirements::of(&with).unwrap().embedding_bytes);
+    let mut memory =
+        vec![0xa5; profile_requirements(&models[1]).unwrap().memory_bytes.max(needed.memory_bytes) + 16];
+    let history = [4, 0, 8, 8, 3, 1, 4, 7];
+    let mut sent = Vec::new();
+    for (number, arithmetic) in (0..).zip([Arithmetic::Float, Arithmetic::Fixed]) {
+        for shift in (0..16).step_by(if cfg!(miri) { 7 } else { 1 }) {
+            for (model, bundle) in models.iter().zip([with, without]) {
+                let mut arena = vec![0; ProfileRequirements::of(&bundle).unwrap().arena_bytes];
+                let mut expected = Profile::with_arithmetic(bundle, &mut arena, arithmetic).unwrap();
+                let needed = profile_requirements(model).unwrap();
+                let memory = &mut memory[shift..][..needed.memory_bytes];
+                let profile = profile_init(memory, model, number).unwrap();
+                for (index, &item) in history.iter().enumerate() {
+                    let row = [&vec![0; shift % 4][..], &random_model::rows(&with, &[item], bundle.model())]
+                        .concat();
+                    let rows = ItemRows::parse(&row[shift % 4..]).unwrap();
+                    if bundle.manifest().items() > 0 {
+                        expected.append(item).unwrap();
+                        assert_eq!(append(profile, item), ChordStatus::Ok);
+                        assert_eq!(append_rows(profile, &row[shift % 4..]), ChordStatus::ItemTable);
+                    } else {
+                        expected.append_items(rows.into()).unwrap();
+                        assert_eq!(append_rows(profile, &row[shift % 4..]), ChordStatus::Ok);
+                        assert_eq!(append(profile, item), ChordStatus::NoItemTable);
+                    }
+                    let mut buffer = vec![0; needed.message_bytes];
+                    let ours = message(profile, needed.message_bytes).unwrap();
+                    assert_eq!(ours, expected.message(&mut buffer).unwrap());
+                    assert_eq!(interactions(profile) as usize, index + 1);
+                    sent.push(ours);
+                }
+                assert_eq!(unsafe { chord_profile_clear(profile) }, ChordStatus::Ok);
+                expected.clear();
+                let mut buffer = vec![0; needed.message_bytes];
+                assert_eq!(
+                    message(profile, needed.message_bytes).unwrap(),
+                    expected.message(&mut buffer).unwrap()
+                );
+                assert_eq!(interactions(profile), 0);
+            }
+        }
+    }
+    // Neither interactions nor arithmetics have the same.
+    assert_ne!(sent[0], sent[1]);
+    assert_ne!(sent[..history.len()], sent[sent.len() - 2 * history.len()..][..history.len()]);
+    let less = needed.memory_bytes - 16;
+    assert_eq!(profile_init(&mut memory[..less], &models[0], 0), Err(ChordStatus::MemoryTooSmall));
+}
+
+/// A model of ones without item table.
+fn ones() -> Vec<u8> {
+    let manifest = manifest().without_items();
+    let mut bytes = vec![0; manifest.bundle_len().unwrap()];
+    let mut writer = BundleWriter::new(&manifest, &mut bytes).unwrap();
+    for (section, len) in random_model::section_lengths(&manifest) {
+        match section.holds_codes() {
+            true => writer.codes(section, &vec![127; len]).unwrap(),
+            false => writer.floats(section, &vec![1.0; len]).unwrap(),
+        }
+    }
+    writer.finish().unwrap();
+    bytes
+}
+
+#[test]
+fn what_is_wrong_with_a_profile_is_told_and_changes_nothing() {
+    let model = model();
+    let needed = profile_requirements(&model).unwrap();
+    let mut memory = vec![0; needed.memory_bytes];
+    assert_eq!(profile_init(&mut memory, &model, 2), Err(ChordStatus::UnknownOption));
+    assert_eq!(profile_init(&mut memory, &model[1..], 0), Err(ChordStatus::BundleMalformed));
+    let mut damaged = model.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(profile_init(&mut memory, &damaged, 0), Err(ChordStatus::BundleFingerprint));
+
+    let profile = profile_init(&mut memory, &model, 0).unwrap();
+    assert_eq!(append(profile, 1), ChordStatus::Ok);
+    let before = message(profile, needed.message_bytes).unwrap();
+    assert_eq!(append(profile, ITEMS), ChordStatus::HistoryUnknownItem);
+    assert_eq!(append_rows(profile, b"CI\x01"), ChordStatus::RowsMalformed);
+    let bundle = Bundle::parse(&model).unwrap();
+    let mut foreign = random_model::rows(&bundle, &[1], ModelId([7; 8]));
+    assert_eq!(append_rows(profile, &foreign), ChordStatus::RowsModel);
+    foreign[5] ^= 1;
+    assert_eq!(append_rows(profile, &foreign), ChordStatus::RowsChecksum);
+    assert_eq!(message(profile, 3), Err(ChordStatus::OutputTooSmall));
+    assert_eq!(message(profile, needed.message_bytes), Ok(before));
+
+    let without = Manifest { profile: None, ..manifest() };
+    let without = random_model::bundle(&without, &mut Random(7));
+    assert_eq!(profile_requirements(&without), Err(ChordStatus::NoProfile));
+    assert_eq!(profile_init(&mut vec![0; 1 << 16], &without, 0), Err(ChordStatus::NoProfile));
+
+    // What came before the item that overflows stays: rows of growing ranges.
+    let model = ones();
+    let bundle = Bundle::parse(&model).unwrap();
+    let (codes, ranges) = (vec![127; 3 * bundle.manifest().dim()], [1.0, 2.0, 2f32.powi(60)]);
+    let mut sent = vec![0; rows::longest(3, bundle.manifest().dim())];
+    let dim = bundle.manifest().dim() as u16;
+    let len = rows::encode(bundle.model(), dim, &codes, &ranges, &mut sent).unwrap();
+    for arithmetic in [0, 1] {
+        let mut memory = vec![0; profile_requirements(&model).unwrap().memory_bytes];
+        let profile = profile_init(&mut memory, &model, arithmetic).unwrap();
+        assert_eq!(append_rows(profile, &sent[..len]), ChordStatus::ProfileOverflow);
+        assert_eq!(interactions(profile), 2);
+        assert!(message(profile, needed.message_bytes).is_ok());
+    }
+}
+
+#[test]
+fn a_profiles_pointers_are_checked() {
+    let model = model();
+    let needed = profile_requirements(&model).unwrap();
+    let (bytes, len) = (model.as_ptr(), model.len());
+    let mut found = ChordProfileRequirements::default();
+    let call = |bundle, len, found| unsafe { chord_profile_requirements(bundle, len, found) };
+    assert_eq!(call(null(), len, &mut found), ChordStatus::NullPointer);
+    assert_eq!(call(bytes, len, null_mut()), ChordStatus::NullPointer);
+    assert_eq!(call(bytes, usize::MAX, &mut found), ChordStatus::Length);
+    assert_eq!(call((&raw const found).cast(), 4, &mut found), ChordStatus::Overlap);
+
+    let mut memory = vec![0; needed.memory_bytes];
+    let room = memory.as_mut_ptr();
+    let mut made = null_mut();
+    let out = &raw mut made;
+    let start = |room: *mut u8, bundle: *const u8, len, out: *mut *mut ChordProfile| unsafe {
+        chord_profile_init(room, needed.memory_bytes, bundle, len, 0, out)
+    };
+    assert_eq!(start(null_mut(), bytes, len, out), ChordStatus::NullPointer);
+    assert_eq!(start(room, null(), len, out), ChordStatus::NullPointer);
+    assert_eq!(start(room, bytes, len, null_mut()), ChordStatus::NullPointer);
+    assert_eq!(start(room, bytes, usize::MAX, out), ChordStatus::Length);
+    assert_eq!(start(room, room.wrapping_add(7), 9, out), ChordStatus::Overlap);
+    let inside = room.wrapping_add(room.align_offset(8)).cast();
+    assert_eq!(start(room, bytes, len, inside), ChordStatus::Overlap);
+
+    assert_eq!(start(room, bytes, len, out), ChordStatus::Ok);
+    let profile = made;
+    assert_eq!(append(null_mut(), 1), ChordStatus::NullPointer);
+    assert_eq!(append(profile.cast::<u8>().wrapping_add(1).cast(), 1), ChordStatus::Misaligned);
+    assert_eq!(unsafe { chord_profile_append_rows(profile, null(), 3) }, ChordStatus::NullPointer);
+    assert_eq!(unsafe { chord_profile_append_rows(profile, room, 9) }, ChordStatus::Overlap);
+    let inside = profile.cast::<u8>();
+    assert_eq!(unsafe { chord_profile_interactions(profile, inside.cast()) }, ChordStatus::Overlap);
+    assert_eq!(unsafe { chord_profile_interactions(profile, null_mut()) }, ChordStatus::NullPointer);
+    let (mut out, mut len) = (vec![0u64; 200], 5);
+    let to = out.as_mut_ptr().cast::<u8>();
+    let call = |to, room, len| unsafe { chord_profile_message(profile, to, room, len) };
+    assert_eq!(call(to, 1600, &mut len), ChordStatus::Ok);
+    assert_eq!(call(null_mut(), 1600, &mut len), ChordStatus::NullPointer);
+    assert_eq!(call(to, 1600, null_mut()), ChordStatus::NullPointer);
+    assert_eq!(call(to, usize::MAX, &mut len), ChordStatus::Length);
+    assert_eq!(call(to, 1600, to.cast()), ChordStatus::Overlap);
+    assert_eq!(call(to, 1600, inside.cast()), ChordStatus::Overlap);
+    assert_eq!(call(inside, 1600, &mut len), ChordStatus::Overlap);
+
+    // Neither is taken for the other.
+    let mut others = vec![0; requirements(&model, null()).unwrap().memory_bytes];
+    let engine = init(&mut others, &model, &plan(&model, 1), null()).unwrap();
+    assert_eq!(append(engine.cast(), 1), ChordStatus::NotAProfile);
+    assert_eq!(rank(profile.cast(), &[1], &[1]), Err(ChordStatus::NotAnEngine));
+    memory.fill(0);
+    assert_eq!(append(profile, 1), ChordStatus::NotAProfile);
 }
 
 #[test]

@@ -265,7 +265,7 @@ fn table(core: &str, counted: &Counted, regions: &[(String, Count)]) -> Result<S
         writeln!(
             text,
             "\nIn fixed point: {} instructions, {:.1}% of those above, {} of them in floating-point routines and what these call\n\
-             (divisions, products of 64 bits; of a ranking three operations to a logit, and comparisons): {:.1}%.",
+             (divisions, products of 64 bits; of a ranking three operations to a logit): {:.1}%.",
             fixed.all,
             percent(fixed.all),
             fixed.float,

@@ -1,20 +1,23 @@
 //! The C interface (`docs/c-api.md`): the functions of `c-api/include/chord.h`.
 //!
 //! Beside the kernels the only place with unsafe code: pointers come from C. Whatever can be checked of them is (null,
-//! alignment, length, overlap, an engine that is none or at work) and is a [`ChordStatus`], never undefined behaviour.
+//! alignment, length, overlap, an engine or a profile that is none or at work) and is a [`ChordStatus`], never undefined
+//! behaviour.
 #![allow(unsafe_code)]
 
-mod engine;
 mod memory;
+mod object;
+mod profile;
 mod status;
 
 use core::ffi::c_char;
 
 use chord_plan::{Bundle, ItemRows, Plan};
 
-pub use self::engine::ChordEngine;
-use self::engine::InUse;
 use self::memory::{Region, apart, input, output};
+use self::object::InUse;
+pub use self::object::{ChordEngine, ChordProfile};
+pub use self::profile::*;
 pub use self::status::{ChordStatus, chord_status_name};
 use crate::{Arithmetic, Embeddings, Engine, Holding, Options, Ranked, Requirements};
 
@@ -77,7 +80,7 @@ pub unsafe extern "C" fn chord_requirements(
         };
         let bundle = Bundle::parse_trusted(bundle)?;
         let Requirements { arena_bytes, plan_bytes } = Requirements::of(&bundle, &options);
-        let memory_bytes = align_of::<ChordEngine>() - 1 + size_of::<ChordEngine>() + arena_bytes;
+        let memory_bytes = object::memory_bytes::<ChordEngine>(arena_bytes);
         // SAFETY: as above.
         unsafe { requirements.write(ChordRequirements { memory_bytes, plan_bytes }) };
         Ok(())
@@ -110,24 +113,15 @@ pub unsafe extern "C" fn chord_init(
         apart(written, &[room])?;
         // SAFETY: the caller's contract; what is written lies apart from what is read.
         unsafe { engine.write(core::ptr::null_mut()) };
-        let room = room?;
-        apart(room, &read)?;
+        apart(room?, &read)?;
         // SAFETY: as above.
         let (bundle, plan, options) =
             unsafe { (input(bundle, bundle_len)?, input(plan, plan_len)?, self::options(options)?) };
         let (bundle, plan) = (Bundle::parse(bundle)?, Plan::parse(plan)?);
-
-        let skipped = memory.align_offset(align_of::<ChordEngine>());
-        let head = skipped.saturating_add(size_of::<ChordEngine>());
-        let arena_len = memory_len.checked_sub(head).ok_or(ChordStatus::MemoryTooSmall)?;
-        let place = memory.wrapping_add(skipped).cast::<ChordEngine>();
-        // SAFETY: the rest of the caller's memory, behind the engine.
-        let arena = unsafe { output(memory.wrapping_add(head), arena_len)? };
-        let made = Engine::new(bundle, &plan, arena, options)?;
-        // SAFETY: aligned, inside the caller's memory, before the arena, apart from all else.
+        // SAFETY: as above.
         unsafe {
-            place.write(ChordEngine::new(place, room, made));
-            engine.write(place);
+            let made = object::place(memory, memory_len, |arena| Engine::new(bundle, &plan, arena, options))?;
+            engine.write(made);
         }
         Ok(())
     })
@@ -305,12 +299,8 @@ pub unsafe extern "C" fn chord_rank_rows(
         let (history, candidates, ranked) = unsafe {
             (input(history, history_len)?, input(candidates, candidates_len)?, output(ranked, ranked_len)?)
         };
-        let rows = |message| -> Result<Embeddings<'_>, ChordStatus> {
-            let rows = ItemRows::parse(message)?;
-            rows.check_against(engine.bundle())?;
-            Ok(rows.into())
-        };
-        let (history, candidates) = (rows(history)?, rows(candidates)?);
+        let [history, candidates] = [history, candidates].map(|rows| item_rows(rows, engine.bundle()));
+        let (history, candidates) = (history?, candidates?);
         let found = engine.rank_items(history, candidates, ranked)?.len();
         // SAFETY: as above.
         unsafe { count.write(found) };
@@ -320,6 +310,13 @@ pub unsafe extern "C" fn chord_rank_rows(
 
 fn status(call: impl FnOnce() -> Result<(), ChordStatus>) -> ChordStatus {
     call().err().unwrap_or(ChordStatus::Ok)
+}
+
+/// A message with item rows for the bundle.
+fn item_rows<'r>(message: &'r [u8], bundle: &Bundle<'_>) -> Result<Embeddings<'r>, ChordStatus> {
+    let rows = ItemRows::parse(message)?;
+    rows.check_against(bundle)?;
+    Ok(rows.into())
 }
 
 /// Options from C.
@@ -349,11 +346,19 @@ unsafe fn options(options: *const ChordOptions) -> Result<Options, ChordStatus> 
         1 => Holding::Packed,
         _ => return Err(ChordStatus::UnknownOption),
     };
-    result.arithmetic = match arithmetic {
-        0 => Arithmetic::Float,
-        #[cfg(feature = "fixed-point")]
-        1 if result.holding == Holding::InPlace => Arithmetic::Fixed,
-        _ => return Err(ChordStatus::UnknownOption),
-    };
+    result.arithmetic = self::arithmetic(arithmetic)?;
+    if result.arithmetic != Arithmetic::Float && result.holding != Holding::InPlace {
+        return Err(ChordStatus::UnknownOption);
+    }
     Ok(result)
+}
+
+/// An arithmetic from C.
+fn arithmetic(arithmetic: u16) -> Result<Arithmetic, ChordStatus> {
+    match arithmetic {
+        0 => Ok(Arithmetic::Float),
+        #[cfg(feature = "fixed-point")]
+        1 => Ok(Arithmetic::Fixed),
+        _ => Err(ChordStatus::UnknownOption),
+    }
 }

@@ -25,14 +25,16 @@ pub enum ChordStatus {
     Overlap = 4,
     /// The pointer is not one that `chord_init` gave, or its memory was written to since.
     NotAnEngine = 5,
-    /// The engine is at work already: the call comes from an interrupt or another thread.
+    /// The engine or the profile is at work already: the call comes from an interrupt or another thread.
     Busy = 6,
     /// An option has a value that does not exist, in this library or beside the others.
     UnknownOption = 7,
-    /// The engine's memory is smaller than `chord_requirements` says.
+    /// The memory is smaller than `chord_requirements`, or `chord_profile_requirements`, says.
     MemoryTooSmall = 8,
     /// There is no room for results.
     OutputTooSmall = 9,
+    /// The pointer is not one that `chord_profile_init` gave, or its memory was written to since.
+    NotAProfile = 10,
     /// The bytes are no bundle, or its parts contradict each other.
     BundleMalformed = 16,
     /// The bundle is of a format version that this library does not read.
@@ -95,7 +97,7 @@ pub enum ChordStatus {
 
 impl ChordStatus {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Ok,
         Self::NullPointer,
         Self::Misaligned,
@@ -106,6 +108,7 @@ impl ChordStatus {
         Self::UnknownOption,
         Self::MemoryTooSmall,
         Self::OutputTooSmall,
+        Self::NotAProfile,
         Self::BundleMalformed,
         Self::BundleVersion,
         Self::BundleFingerprint,
@@ -150,6 +153,7 @@ impl ChordStatus {
             Self::UnknownOption => c"CHORD_STATUS_UNKNOWN_OPTION",
             Self::MemoryTooSmall => c"CHORD_STATUS_MEMORY_TOO_SMALL",
             Self::OutputTooSmall => c"CHORD_STATUS_OUTPUT_TOO_SMALL",
+            Self::NotAProfile => c"CHORD_STATUS_NOT_A_PROFILE",
             Self::BundleMalformed => c"CHORD_STATUS_BUNDLE_MALFORMED",
             Self::BundleVersion => c"CHORD_STATUS_BUNDLE_VERSION",
             Self::BundleFingerprint => c"CHORD_STATUS_BUNDLE_FINGERPRINT",
