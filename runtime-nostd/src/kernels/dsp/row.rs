@@ -14,7 +14,7 @@ use chord_plan::numerics::step;
 use super::super::packed::{Run, SIGNS};
 use super::super::word;
 use super::instructions::{sxtb16, sxtb16_ror8, usada8};
-use super::widen::Row;
+use super::widen::TWIN_LIMIT;
 use crate::Widths;
 use crate::span::copy;
 
@@ -97,10 +97,10 @@ impl<'w> WideRow<'w> {
             _ => {
                 frame.acts = self.plain.as_ptr();
                 frame.acts_end = self.plain.as_ptr_range().end;
-                let row = Row { sum: self.sum };
-                if self.magnitude <= Row::TWIN_LIMIT {
-                    frame.starts = [row.twin_start(); 4];
-                    frame.low = row.twin_low() as u32;
+                if self.magnitude as usize <= TWIN_LIMIT {
+                    // The low sum ends about 2^13, in the middle of its 14 bits.
+                    frame.starts = [((1 << 13) - ((3 * self.sum) >> 1)) as u32; 4];
+                    frame.low = (-(1 << 14) - (self.sum & 1)) as u32;
                 } else {
                     // The low sum of a block, 16 inputs, lies within 3 * 16 * 127 of 0.
                     frame.carries = 1;
