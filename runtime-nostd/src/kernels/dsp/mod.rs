@@ -241,7 +241,7 @@ impl<'p> Pass<'p> {
             Layout::PackedFour => self.weights.len(),
             _ => 0,
         };
-        for group in groups.chunks_exact(12 + packed) {
+        for group in groups.chunks_exact((12 + packed).max(1)) {
             if packed > 0 {
                 // No rows: unpacks it.
                 tile::multiply(layout, group, &[], self.weights, 0, &mut [], self.outputs);

@@ -45,6 +45,7 @@ pub(super) enum Layout {
 /// A group is its channels' offsets, steps and biases, four or eight of each, then its weights if they are packed; `weights`
 /// has the streams of a group or takes them, those of the last one in the end. Stops before a group with an offset beyond a
 /// row of `out`. Does nothing where the buffers do not fit together.
+#[inline(never)]
 pub(super) fn multiply(
     layout: Layout,
     groups: &[u32],
@@ -62,7 +63,7 @@ pub(super) fn multiply(
         Layout::PackedFour => 12 + pairs,
         Layout::PackedEight => 12 + 2 * pairs,
     };
-    let (found, pair_words) = (groups.len() / group, row_pair_words(pairs));
+    let (found, pair_words) = (groups.len() / group.max(1), row_pair_words(pairs));
     let fit = acts.len() == count.div_ceil(2) * pair_words && out.len() == count * outputs;
     if !fit || pairs < 2 || found == 0 || outputs == 0 {
         return;

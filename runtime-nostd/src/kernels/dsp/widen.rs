@@ -82,13 +82,15 @@ pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> bool 
 }
 
 /// As [`rows`], of fewer than four inputs.
+#[inline(never)]
 fn short_rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) {
-    let twos = tokens.codes.chunks((2 * inputs).max(1)).zip(tokens.scales.chunks(2));
-    for ((codes, scales), pair) in twos.zip(acts.as_chunks_mut::<{ row_pair_words(2) }>().0) {
-        let second = codes.len() - inputs.min(codes.len());
-        let words = [0, second].map(|start| word(span(codes, start, inputs), 0));
+    for (two, pair) in acts.as_chunks_mut::<{ row_pair_words(2) }>().0.iter_mut().enumerate() {
+        // An odd last row goes in twice.
+        let rows = [2 * two, (2 * two + 1).min(tokens.scales.len() - 1)];
+        let words = rows.map(|row| word(span(tokens.codes, row * inputs, inputs), 0));
+        let [first_scale, last_scale] =
+            rows.map(|row| tokens.scales.get(row).map_or(0, |scale| scale.to_bits()));
         let [a, b] = words.map(|word| usada8(word ^ SIGNS, 0, 0).wrapping_sub(4 * 128));
-        let [first_scale, last_scale] = [scales.first(), scales.last()].map(|x| x.map_or(0, |x| x.to_bits()));
         let [start_a, start_b] = [a, b].map(twin_start);
         *pair = [
             start_a,
