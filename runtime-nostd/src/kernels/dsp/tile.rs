@@ -221,6 +221,8 @@ macro_rules! lanes {
     };
 }
 
+pub(super) use {convert, lanes, split};
+
 /// `(f32(t) * g) * s + bias` of both rows of plain streams.
 macro_rules! plain_lanes {
     () => {

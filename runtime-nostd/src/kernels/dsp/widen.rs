@@ -18,12 +18,12 @@ pub(super) const TWIN_PARTS: usize = 4;
 
 /// Where the twin sums of a row in one part start, from `sum a`: they end as `l + 2^13 t`, `t` that of the levels of the high
 /// channel, and `2 l` that of the low one, less 1 if it is odd.
-fn twin_start(sum: u32) -> u32 {
+pub(super) fn twin_start(sum: u32) -> u32 {
     (sum.wrapping_mul((1 << 14) - 3) as i32 >> 1) as u32
 }
 
 /// What turns the low 14 bits of such a sum, times 2^18, into the low channel's sum of levels, times 2^17.
-fn parity(sum: u32) -> u32 {
+pub(super) fn parity(sum: u32) -> u32 {
     (sum << 31).wrapping_add((sum & 1) << 17)
 }
 
