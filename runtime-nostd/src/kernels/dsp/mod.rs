@@ -23,8 +23,7 @@ use self::tile::Layout;
 use self::widen::{four_channels, levels_of_odd, rows, twin_channels, unpack_two_bits};
 use super::packed;
 use super::{
-    Linear, ROW_PAIR_HEADER, Tokens, Tokenwise, groups, numbers, pairs, parts_after_first, row_pair_words,
-    scratch_words,
+    Linear, Tokens, Tokenwise, groups, numbers, pairs, parts_after_first, row_pair_words, scratch_words,
 };
 use crate::Widths;
 
@@ -94,10 +93,10 @@ impl Linear for Dsp {
             runs.into_iter().for_each(|run| row.multiply(run, out));
             return;
         }
+        let (runs, constants) = packed::runs(layer.inputs, packed);
         let Some(mut pass) = Pass::new(tokens, layer.inputs, layer.outputs, scratch, out) else {
             return out.fill(f32::NAN);
         };
-        let (runs, constants) = packed::runs(layer.inputs, packed);
         for &[channel, bias] in constants {
             pass.constant(channel as usize, f32::from_bits(bias));
         }
@@ -208,24 +207,14 @@ impl<'p> Pass<'p> {
 
     /// All rows' outputs of groups of a width. A group lies as `layout` says.
     fn multiply(&mut self, layout: Layout, bits: u8, groups: &[u32]) {
-        if matches!(layout, Layout::Twin | Layout::PackedTwo) {
-            return tile::multiply(
-                layout,
-                groups,
-                self.acts,
-                self.weights,
-                self.count,
-                self.out,
-                self.outputs,
-            );
-        }
         // Sums of odd channels are 2^7 times as large, which 32 bits hold up to 512 inputs at least.
         let fits = self.magnitude << bits <= 1 << 24;
-        if self.started != bits {
+        let twin = matches!(layout, Layout::Twin | Layout::PackedTwo);
+        if !twin && self.started != bits {
             self.started = bits;
             self.start(bits, fits);
         }
-        if fits {
+        if twin || fits {
             return tile::multiply(
                 layout,
                 groups,
@@ -236,13 +225,8 @@ impl<'p> Pass<'p> {
                 self.outputs,
             );
         }
-        let packed = match layout {
-            Layout::PackedEight => 2 * self.weights.len(),
-            Layout::PackedFour => self.weights.len(),
-            _ => 0,
-        };
-        for group in groups.chunks_exact((12 + packed).max(1)) {
-            if packed > 0 {
+        for group in groups.chunks_exact(layout.group(self.weights.len()).max(1)) {
+            if layout != Layout::Plain {
                 // No rows: unpacks it.
                 tile::multiply(layout, group, &[], self.weights, 0, &mut [], self.outputs);
             }
@@ -277,7 +261,6 @@ impl<'p> Pass<'p> {
 
     /// Has sums start so that they end as sums of levels: codes enter as `2 q`, those of odd channels `2^7` times as large if
     /// that `fits`, at 8 bits without their sign.
-    #[inline(never)]
     fn start(&mut self, bits: u8, fits: bool) {
         let even = 1u32.wrapping_sub(1 << bits);
         let odd = match (fits, bits) {
@@ -285,15 +268,6 @@ impl<'p> Pass<'p> {
             (_, 8) => 128,
             _ => even.wrapping_mul(128),
         };
-        let pair_words = row_pair_words(self.weights.len()).max(1);
-        for pair in self.acts.chunks_exact_mut(pair_words) {
-            let Some([even_a, odd_a, even_b, odd_b, _, _, a, b, _, _]) =
-                pair.first_chunk_mut::<ROW_PAIR_HEADER>()
-            else {
-                continue;
-            };
-            [*even_a, *even_b] = [*a, *b].map(|sum| sum.wrapping_mul(even));
-            [*odd_a, *odd_b] = [*a, *b].map(|sum| sum.wrapping_mul(odd));
-        }
+        tile::start(self.acts, self.weights.len(), [even, odd]);
     }
 }

@@ -40,6 +40,20 @@ pub(super) enum Layout {
     PackedEight = 8,
 }
 
+impl Layout {
+    /// Words of a group.
+    #[inline(never)]
+    pub(super) fn group(self, pairs: usize) -> usize {
+        match self {
+            Self::Plain => 12,
+            Self::Twin => 24,
+            Self::PackedTwo => 24 + pairs,
+            Self::PackedFour => 12 + pairs,
+            Self::PackedEight => 12 + 2 * pairs,
+        }
+    }
+}
+
 /// Outputs of groups of channels of one width for all rows of `acts`, `count` in pairs, to `out`, rows x `outputs`.
 ///
 /// A group is its channels' offsets, steps and biases, four or eight of each, then its weights if they are packed; `weights`
@@ -56,13 +70,7 @@ pub(super) fn multiply(
     outputs: usize,
 ) {
     let pairs = weights.len();
-    let group = match layout {
-        Layout::Plain => 12,
-        Layout::Twin => 24,
-        Layout::PackedTwo => 24 + pairs,
-        Layout::PackedFour => 12 + pairs,
-        Layout::PackedEight => 12 + 2 * pairs,
-    };
+    let group = layout.group(pairs);
     let (found, pair_words) = (groups.len() / group.max(1), row_pair_words(pairs));
     let fit = acts.len() == count.div_ceil(2) * pair_words && out.len() == count * outputs;
     if !fit || pairs < 2 || found == 0 || outputs == 0 {
@@ -87,6 +95,36 @@ pub(super) fn multiply(
     // from end to end. Of each pair's rows, whose outputs `out` has, it writes floats at offsets up to the last float of a
     // row, which it checks.
     unsafe { run(groups.as_ptr(), found, &job) }
+}
+
+/// Has sums of even and of odd channels start at these multiples of the rows' sums.
+pub(super) fn start(acts: &mut [u32], pairs: usize, factors: [u32; 2]) {
+    let pair_words = row_pair_words(pairs);
+    let ends = acts.as_mut_ptr_range();
+    if !acts.is_empty() && acts.len().is_multiple_of(pair_words) {
+        // SAFETY: goes from pair to pair of rows up to the end of `acts`, and reads and writes a header each.
+        unsafe { run_start(ends.start, ends.end, 4 * pair_words, &factors) };
+    }
+}
+
+// Registers: r2 from a pair to the next, r3 and r12 factors.
+#[unsafe(naked)]
+unsafe extern "C" fn run_start(_acts: *mut u32, _end: *mut u32, _bytes: usize, _factors: &[u32; 2]) {
+    naked_asm!(
+        "push {{r4-r7, lr}}",
+        "ldrd r3, r12, [r3]",
+        "2:",
+        "ldrd r4, r6, [r0, #24]",
+        "mul r5, r4, r12",
+        "mul r7, r6, r12",
+        "mul r4, r4, r3",
+        "mul r6, r6, r3",
+        "stm r0, {{r4-r7}}",
+        "add r0, r2",
+        "cmp r0, r1",
+        "bne 2b",
+        "pop {{r4-r7, pc}}",
+    )
 }
 
 /// Splits a twin sum `l + 2^13 t` of a row, `t` that of the levels of the high channel, into `2^17 u` and `2^13 t`, and puts

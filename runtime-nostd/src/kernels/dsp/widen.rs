@@ -6,8 +6,7 @@ use core::arch::naked_asm;
 
 use super::super::packed::{SIGNS, twin, two_bits};
 use super::super::{BLOCK, ROW_PAIR_HEADER, Tokens, pairs, parts_after_first, row_pair_words, word};
-use super::instructions::{sxtb16, sxtb16_ror8, usada8};
-use crate::span::span;
+use crate::span::{copy, span};
 
 /// Largest `sum |a|` of a part of a row whose twin sums keep apart: with codes `q` in 0..=3 the low sum lies within
 /// `1.5 sum |a|` of `1.5 sum a`, and this distance and a rounding have 2^13 - 1 to them.
@@ -38,8 +37,8 @@ pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> bool 
         return false;
     }
     if inputs < 4 {
-        short_rows(tokens, inputs, acts);
-        return true;
+        let mut twos = acts.chunks_exact_mut(pair_words).enumerate();
+        return twos.all(|(two, pair)| filled_rows(tokens, inputs, 2 * two, pair));
     }
     let after_first = parts_after_first(pairs);
     let words = (pairs - BLOCK * after_first) / 2;
@@ -81,34 +80,17 @@ pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> bool 
     rows.beyond as i32 >= 0
 }
 
-/// As [`rows`], of fewer than four inputs.
+/// As [`rows`], of two rows of fewer than four inputs, from row `first` on: they are filled up.
 #[inline(never)]
-fn short_rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) {
-    for (two, pair) in acts.as_chunks_mut::<{ row_pair_words(2) }>().0.iter_mut().enumerate() {
+fn filled_rows(tokens: Tokens<'_>, inputs: usize, first: usize, pair: &mut [u32]) -> bool {
+    let (mut codes, mut scales) = ([[0; 4]; 2], [0.0; 2]);
+    for (row, (codes, to)) in (first..).zip(codes.iter_mut().zip(&mut scales)) {
         // An odd last row goes in twice.
-        let rows = [2 * two, (2 * two + 1).min(tokens.scales.len() - 1)];
-        let words = rows.map(|row| word(span(tokens.codes, row * inputs, inputs), 0));
-        let [first_scale, last_scale] =
-            rows.map(|row| tokens.scales.get(row).map_or(0, |scale| scale.to_bits()));
-        let [a, b] = words.map(|word| usada8(word ^ SIGNS, 0, 0).wrapping_sub(4 * 128));
-        let [start_a, start_b] = [a, b].map(twin_start);
-        *pair = [
-            start_a,
-            start_a,
-            start_b,
-            start_b,
-            first_scale,
-            last_scale,
-            a,
-            b,
-            parity(a),
-            parity(b),
-            sxtb16(words[0]),
-            sxtb16(words[1]),
-            sxtb16_ror8(words[0]),
-            sxtb16_ror8(words[1]),
-        ];
+        let row = row.min(tokens.scales.len() - 1);
+        copy(span(tokens.codes, row * inputs, inputs), codes);
+        *to = tokens.scales.get(row).copied().unwrap_or_default();
     }
+    rows(Tokens { codes: codes.as_flattened(), scales: &scales }, 4, pair)
 }
 
 /// What [`widen`] works on; the assembly knows the order. Codes, scales and room go on from two rows to the next.
