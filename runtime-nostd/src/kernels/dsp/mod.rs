@@ -45,7 +45,7 @@ impl Linear for Dsp {
         if let &[scale] = tokens.scales
             && tokens.codes.len() == inputs
             && out.len() == outputs
-            && let Some((row, memory)) = scratch.split_at_mut_checked(2 * pairs(inputs))
+            && let Some((row, memory)) = scratch.split_at_mut_checked(WideRow::words(inputs))
             && let Some(row) = WideRow::new(tokens.codes, scale, row)
             && row.in_place(layer, widths, memory, out)
         {

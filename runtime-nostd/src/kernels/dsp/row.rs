@@ -13,7 +13,7 @@ use chord_plan::manifest::Layer;
 use chord_plan::numerics::step;
 
 use super::super::packed::{Run, SIGNS};
-use super::super::word;
+use super::super::{pairs, word};
 use super::instructions::{sxtb16, sxtb16_ror8, usada8};
 use super::tile::{accumulate, convert, lanes, split};
 use super::widen::{TWIN_LIMIT, parity, twin_start};
@@ -41,12 +41,16 @@ impl<'w> WideRow<'w> {
     /// Largest `sum |a|` of a row whose differences of sums fit: `2^8 * 255 sum |a| < 2^31`.
     const LIMIT: u32 = 32767;
 
+    /// Words that a row of this many inputs takes.
+    pub(super) const fn words(inputs: usize) -> usize {
+        2 * pairs(inputs).next_multiple_of(4)
+    }
+
     /// Widens a row into `memory`; `None` if that is too small, or the sums too large.
     pub(super) fn new(token: &[i8], scale: f32, memory: &'w mut [u32]) -> Option<Self> {
-        let pairs = super::super::pairs(token.len());
-        let zeros = pairs % 4;
-        let words = zeros + pairs;
-        let (plain, doubled) = memory.get_mut(..2 * words)?.split_at_mut_checked(words)?;
+        let words = Self::words(token.len());
+        let zeros = words / 2 - pairs(token.len());
+        let (plain, doubled) = memory.get_mut(..words)?.split_at_mut_checked(words / 2)?;
         plain.iter_mut().zip(&mut *doubled).take(zeros).for_each(|(a, b)| (*a, *b) = (0, 0));
         let (sum, magnitude) = widen(token, plain.get_mut(zeros..)?, doubled.get_mut(zeros..)?);
         (magnitude <= Self::LIMIT).then_some(Self { plain, doubled, zeros, scale, sum, magnitude })
