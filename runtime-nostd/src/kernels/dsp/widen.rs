@@ -12,8 +12,8 @@ use crate::span::{copy, span};
 /// `1.5 sum |a|` of `1.5 sum a`, and this distance and a rounding have 2^13 - 1 to them.
 pub(super) const TWIN_LIMIT: usize = 5460;
 
-/// Most parts whose low twin sums, of 14 bits, add up in 16.
-pub(super) const TWIN_PARTS: usize = 4;
+/// Most parts of a row: the low twin sums of all but the last, of 14 bits, add up in 16.
+pub(super) const TWIN_PARTS: usize = 5;
 
 /// Where the twin sums of a row in one part start, from `sum a`: they end as `l + 2^13 t`, `t` that of the levels of the high
 /// channel, and `2 l` that of the low one, less 1 if it is odd.
