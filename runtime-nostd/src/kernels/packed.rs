@@ -92,16 +92,15 @@ pub(super) fn runs(inputs: usize, packed: &[u32]) -> ([Run<'_>; 3], &[[u32; 2]])
     (runs, zeros.as_chunks().0)
 }
 
-/// The groups of a packed layer and the channels without weights, each with its bias as bits.
-pub(super) fn parts(inputs: usize, packed: &[u32]) -> (impl Iterator<Item = Group<'_>>, &[[u32; 2]]) {
-    let (runs, zeros) = runs(inputs, packed);
-    let groups = runs.into_iter().flat_map(|Run { bits, group: [group, weights], words }| {
-        let groups = words.chunks_exact(group.max(1));
-        groups
+impl<'a> Run<'a> {
+    /// Its groups one by one.
+    pub(super) fn groups(self) -> impl Iterator<Item = Group<'a>> {
+        let Run { bits, group: [group, weights], words } = self;
+        words
+            .chunks_exact(group.max(1))
             .filter_map(move |words| words.split_at_checked(group - weights))
             .map(move |(numbers, weights)| Group { bits, numbers, weights })
-    });
-    (groups, zeros)
+    }
 }
 
 /// Channels and words of weights of a group.
@@ -224,12 +223,12 @@ pub(super) fn two_bits(word: u32, half: u32) -> [u32; 4] {
 
 /// A packed layer in plain Rust.
 pub(super) fn layer(tokens: Tokens<'_>, inputs: usize, outputs: usize, packed: &[u32], out: &mut [f32]) {
-    let (groups, zeros) = parts(inputs, packed);
+    let (runs, zeros) = runs(inputs, packed);
     for &[channel, bias] in zeros {
         let column = out.iter_mut().skip(channel as usize).step_by(outputs.max(1));
         column.for_each(|y| *y = f32::from_bits(bias));
     }
-    for group in groups {
+    for group in runs.into_iter().flat_map(Run::groups) {
         let lanes = group.numbers.len() / 3;
         let [offsets, steps, biases] = [0, 1, 2].map(|part| span(group.numbers, part * lanes, lanes));
         let rows = tokens.codes.chunks_exact(inputs.max(1)).zip(tokens.scales);

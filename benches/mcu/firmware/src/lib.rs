@@ -83,7 +83,7 @@ pub fn bundle<'m>(
     let memory = &mut memory[..manifest.bundle_len().unwrap()];
     let mut writer = BundleWriter::new(&manifest, memory).unwrap();
     let mut codes = [0; CODES];
-    let mut floats = [0.0; 512];
+    let mut floats = [0.0; 520];
     for section in Section::all(&manifest) {
         let layer = |name| manifest.layers().find(|layer| layer.name == name).unwrap();
         let len = match section {
@@ -110,7 +110,7 @@ pub fn bundle<'m>(
 }
 
 /// Codes of the largest layer.
-const CODES: usize = 320 * 320;
+const CODES: usize = 520 * 520;
 
 /// Plan codes of the layer's channels in `bits`, packed as in a plan, to `packed`.
 pub fn pack_plan(bundle: &Bundle<'_>, bits: impl Fn(usize) -> u8, packed: &mut [u8]) {

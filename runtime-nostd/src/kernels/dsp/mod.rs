@@ -19,18 +19,13 @@ use chord_plan::manifest::{Activation, Layer};
 use chord_plan::numerics::relu;
 
 use self::row::WideRow;
-use self::tile::tile;
-use self::widen::{
-    Row, four_channels, rows, twin_channels, unpack_eight_bits, unpack_four_bits, unpack_twin,
-    unpack_two_bits,
-};
+use self::tile::Layout;
+use self::widen::{four_channels, levels_of_odd, rows, twin_channels, unpack_two_bits};
 use super::packed;
 use super::{
-    Linear, ROW_PAIR_HEADER, Tokens, Tokenwise, groups, numbers, pairs, parts_after_first, row_pair_words,
-    scratch_words,
+    Linear, Tokens, Tokenwise, groups, numbers, pairs, parts_after_first, row_pair_words, scratch_words,
 };
 use crate::Widths;
-use crate::span::{copy, span_mut};
 
 /// The kernel for cores with Arm's DSP instructions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +45,7 @@ impl Linear for Dsp {
         if let &[scale] = tokens.scales
             && tokens.codes.len() == inputs
             && out.len() == outputs
-            && let Some((row, memory)) = scratch.split_at_mut_checked(2 * pairs(inputs))
+            && let Some((row, memory)) = scratch.split_at_mut_checked(WideRow::words(inputs))
             && let Some(row) = WideRow::new(tokens.codes, scale, row)
             && row.in_place(layer, widths, memory, out)
         {
@@ -62,17 +57,18 @@ impl Linear for Dsp {
         for channel in (0..outputs).filter(|&channel| widths.bits(channel) == 0) {
             pass.constant(channel, layer.bias(channel, 0));
         }
+        // Twins first: the rows start for them.
+        if pass.twin {
+            groups::<8>(outputs, widths, 2, |channels| {
+                twin_channels(channels.map(|channel| layer.codes(channel)), pass.weights);
+                pass.multiply(Layout::Twin, 2, numbers(layer, channels, 2).as_flattened());
+            });
+        }
         let plain: &[u8] = if pass.twin { &[8, 4] } else { &[8, 4, 2] };
         for &bits in plain {
             groups::<4>(outputs, widths, bits, |channels| {
                 four_channels(channels.map(|channel| layer.codes(channel)), bits, pass.weights);
-                pass.multiply(Start::Plain(bits), numbers(layer, channels, bits).as_flattened());
-            });
-        }
-        if pass.twin {
-            groups::<8>(outputs, widths, 2, |channels| {
-                twin_channels(channels.map(|channel| layer.codes(channel)), pass.weights);
-                pass.multiply(Start::Twin, numbers(layer, channels, 2).as_flattened());
+                pass.multiply(Layout::Plain, bits, numbers(layer, channels, bits).as_flattened());
             });
         }
     }
@@ -97,37 +93,20 @@ impl Linear for Dsp {
             runs.into_iter().for_each(|run| row.multiply(run, out));
             return;
         }
+        let (runs, constants) = packed::runs(layer.inputs, packed);
         let Some(mut pass) = Pass::new(tokens, layer.inputs, layer.outputs, scratch, out) else {
             return out.fill(f32::NAN);
         };
-        let (groups, constants) = packed::parts(layer.inputs, packed);
         for &[channel, bias] in constants {
             pass.constant(channel as usize, f32::from_bits(bias));
         }
-        for group in groups {
-            match group.bits {
-                2 if pass.twin => {
-                    unpack_twin(group.weights, pass.weights);
-                    pass.multiply(Start::Twin, group.numbers);
-                }
-                2 => {
-                    let (fours, _) = group.numbers.as_chunks::<4>();
-                    for half in 0..2 {
-                        unpack_two_bits(group.weights, half, pass.weights);
-                        let mut numbers = [[0; 4]; 3];
-                        let of_half = fours.iter().skip(half as usize).step_by(2);
-                        numbers.iter_mut().zip(of_half).for_each(|(to, from)| *to = *from);
-                        pass.multiply(Start::Plain(2), numbers.as_flattened());
-                    }
-                }
-                4 => {
-                    unpack_four_bits(group.weights, pass.weights);
-                    pass.multiply(Start::Plain(4), group.numbers);
-                }
-                _ => {
-                    unpack_eight_bits(group.weights, pass.weights);
-                    pass.multiply(Start::Plain(8), group.numbers);
-                }
+        // Twins first: the rows start for them.
+        for run in runs.into_iter().rev() {
+            match run.bits {
+                8 => pass.multiply(Layout::PackedEight, 8, run.words),
+                4 => pass.multiply(Layout::PackedFour, 4, run.words),
+                _ if pass.twin => pass.multiply(Layout::PackedTwo, 2, run.words),
+                _ => run.groups().for_each(|group| pass.two_fours(group)),
             }
         }
     }
@@ -186,17 +165,11 @@ struct Pass<'p> {
     outputs: usize,
     /// Whether channels of 2 bits may share sums.
     twin: bool,
-    /// What the sums of all rows now start for.
-    started: Option<Start>,
+    /// A bound of `sum |a|`.
+    magnitude: usize,
+    /// Bits of the plain streams that the sums of all rows now start for; 0 for twins.
+    started: u8,
     out: &'p mut [f32],
-}
-
-/// What sums start for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
-    /// Plain streams of a width.
-    Plain(u8),
-    Twin,
 }
 
 impl<'p> Pass<'p> {
@@ -215,10 +188,12 @@ impl<'p> Pass<'p> {
         }
         let row_pairs = count.div_ceil(2) * row_pair_words(pairs(inputs));
         let (acts, weights) = scratch.split_at_mut_checked(row_pairs)?;
-        let largest = rows(tokens, inputs, acts);
-        let twin = largest <= Row::TWIN_LIMIT && parts_after_first(pairs(inputs)) <= Row::TWIN_PARTS;
         let (weights, _) = weights.get_mut(..4 * pairs(inputs))?.as_chunks_mut();
-        Some(Self { acts, weights, count, outputs, twin, started: None, out })
+        let parts = 1 + parts_after_first(pairs(inputs));
+        let small = rows(tokens, inputs, acts);
+        let magnitude = if small { parts * widen::TWIN_LIMIT } else { 128 * inputs };
+        let twin = small && parts <= widen::TWIN_PARTS;
+        Some(Self { acts, weights, count, outputs, twin, magnitude, started: 0, out })
     }
 
     /// All rows' outputs of a channel without weights.
@@ -230,34 +205,69 @@ impl<'p> Pass<'p> {
         }
     }
 
-    /// All rows' outputs of the group whose weights are laid out.
-    fn multiply(&mut self, start: Start, numbers: &[u32]) {
-        let pair_words = row_pair_words(self.weights.len());
-        if self.started != Some(start) {
-            self.start(start, pair_words);
+    /// All rows' outputs of groups of a width. A group lies as `layout` says.
+    fn multiply(&mut self, layout: Layout, bits: u8, groups: &[u32]) {
+        // Sums of odd channels are 2^7 times as large, which 32 bits hold up to 512 inputs at least.
+        let fits = self.magnitude << bits <= 1 << 24;
+        let twin = matches!(layout, Layout::Twin | Layout::PackedTwo);
+        if !twin && self.started != bits {
+            self.started = bits;
+            self.start(bits, fits);
         }
-        let in_twos = self.count / 2;
-        let Some((acts, last)) = self.acts.split_at_checked(in_twos * pair_words) else { return };
-        if !acts.is_empty() {
-            tile(acts, self.weights, numbers, self.out, self.outputs);
+        if twin || fits {
+            return tile::multiply(
+                layout,
+                groups,
+                self.acts,
+                self.weights,
+                self.count,
+                self.out,
+                self.outputs,
+            );
         }
-        if !last.is_empty() {
-            // The last of an odd number of rows is there twice and goes to one place.
-            let out = span_mut(self.out, (self.count - 1) * self.outputs, self.outputs);
-            tile(last, self.weights, numbers, out, 0);
+        for group in groups.chunks_exact(layout.group(self.weights.len()).max(1)) {
+            if layout != Layout::Plain {
+                // No rows: unpacks it.
+                tile::multiply(layout, group, &[], self.weights, 0, &mut [], self.outputs);
+            }
+            levels_of_odd(bits, self.weights);
+            // Their sums are divided by 2^7 on the way to f32 nevertheless.
+            let Some(mut numbers) = group.first_chunk::<12>().copied() else { continue };
+            let [_, _, _, _, _, b, _, d, ..] = &mut numbers;
+            [*b, *d] = [*b, *d].map(|step| (f32::from_bits(step) * 128.0).to_bits());
+            tile::multiply(
+                Layout::Plain,
+                &numbers,
+                self.acts,
+                self.weights,
+                self.count,
+                self.out,
+                self.outputs,
+            );
         }
     }
 
-    #[inline(never)]
-    fn start(&mut self, start: Start, pair_words: usize) {
-        self.started = Some(start);
-        for pair in self.acts.chunks_exact_mut(pair_words.max(1)) {
-            let Some(header) = pair.first_chunk_mut::<ROW_PAIR_HEADER>() else { continue };
-            let starts = match start {
-                Start::Plain(bits) => Row::two(header).map(|row| row.plain_start(bits)),
-                Start::Twin => [header[8], header[9]],
-            };
-            copy(&starts, header);
+    /// As [`multiply`](Self::multiply) of a packed group of 2 bits whose channels do not share sums.
+    fn two_fours(&mut self, group: packed::Group<'_>) {
+        let (fours, _) = group.numbers.as_chunks::<4>();
+        for half in 0..2 {
+            unpack_two_bits(group.weights, half, self.weights);
+            let mut numbers = [[0; 4]; 3];
+            let of_half = fours.iter().skip(half as usize).step_by(2);
+            numbers.iter_mut().zip(of_half).for_each(|(to, from)| *to = *from);
+            self.multiply(Layout::Plain, 2, numbers.as_flattened());
         }
+    }
+
+    /// Has sums start so that they end as sums of levels: codes enter as `2 q`, those of odd channels `2^7` times as large if
+    /// that `fits`, at 8 bits without their sign.
+    fn start(&mut self, bits: u8, fits: bool) {
+        let even = 1u32.wrapping_sub(1 << bits);
+        let odd = match (fits, bits) {
+            (false, _) => even,
+            (_, 8) => 128,
+            _ => even.wrapping_mul(128),
+        };
+        tile::start(self.acts, self.weights.len(), [even, odd]);
     }
 }

@@ -5,6 +5,7 @@
 //! these, so that they are sums of `a * 2 q` and start where they end as sums of levels.
 
 use core::arch::naked_asm;
+use core::ptr::null;
 
 use bytemuck::cast_slice_mut;
 use chord_plan::bundle::LayerView;
@@ -12,51 +13,62 @@ use chord_plan::manifest::Layer;
 use chord_plan::numerics::step;
 
 use super::super::packed::{Run, SIGNS};
-use super::super::word;
+use super::super::{pairs, word};
 use super::instructions::{sxtb16, sxtb16_ror8, usada8};
-use super::widen::Row;
+use super::tile::{accumulate, convert, lanes, split};
+use super::widen::{TWIN_LIMIT, parity, twin_start};
 use crate::Widths;
 use crate::span::copy;
 
 /// A widened row.
 pub(super) struct WideRow<'w> {
-    /// Pairs of inputs.
+    /// Pairs of inputs, behind four that are 0 where fours do not come in twos.
     plain: &'w [u32],
     /// Twice that.
     doubled: &'w [u32],
+    /// Words of the zeros.
+    zeros: usize,
     scale: f32,
     sum: i32,
     /// `sum |a|`.
     magnitude: u32,
 }
 
-/// Fours of inputs in an unrolled block.
-const BLOCK: usize = 4;
+/// Twos of fours of inputs in an unrolled block.
+const BLOCK: usize = 2;
 
 impl<'w> WideRow<'w> {
     /// Largest `sum |a|` of a row whose differences of sums fit: `2^8 * 255 sum |a| < 2^31`.
     const LIMIT: u32 = 32767;
 
-    /// Widens a row into `memory`; `None` if that is too small, or the sums too large.
-    pub(super) fn new(token: &[i8], scale: f32, memory: &'w mut [u32]) -> Option<Self> {
-        let pairs = super::super::pairs(token.len());
-        let (plain, doubled) = memory.get_mut(..2 * pairs)?.split_at_mut_checked(pairs)?;
-        let (sum, magnitude) = widen(token, plain, doubled);
-        (magnitude <= Self::LIMIT).then_some(Self { plain, doubled, scale, sum, magnitude })
+    /// Words that a row of this many inputs takes.
+    pub(super) const fn words(inputs: usize) -> usize {
+        2 * pairs(inputs).next_multiple_of(4)
     }
 
-    /// The outputs of a run of packed groups.
+    /// Widens a row into `memory`; `None` if that is too small, or the sums too large.
+    pub(super) fn new(token: &[i8], scale: f32, memory: &'w mut [u32]) -> Option<Self> {
+        let words = Self::words(token.len());
+        let zeros = words / 2 - pairs(token.len());
+        let (plain, doubled) = memory.get_mut(..words)?.split_at_mut_checked(words / 2)?;
+        plain.iter_mut().zip(&mut *doubled).take(zeros).for_each(|(a, b)| (*a, *b) = (0, 0));
+        let (sum, magnitude) = widen(token, plain.get_mut(zeros..)?, doubled.get_mut(zeros..)?);
+        (magnitude <= Self::LIMIT).then_some(Self { plain, doubled, zeros, scale, sum, magnitude })
+    }
+
+    /// The outputs of a run of packed groups, up to one that has an offset beyond `out`.
     pub(super) fn multiply(&self, run: Run<'_>, out: &mut [f32]) {
-        let fours = self.plain.len() / 2;
+        let pairs = self.plain.len() - self.zeros;
         let Some(last) = size_of_val(out).checked_sub(4) else { return };
         let [group, weights] = run.group;
         let count = run.words.len() / group.max(1);
         // Packed for this many inputs.
-        let fits = weights == self.plain.len() * if run.bits == 8 { 2 } else { 1 };
-        if count == 0 || fours == 0 || !fits {
+        let fits = weights == pairs * if run.bits == 8 { 2 } else { 1 };
+        if count == 0 || pairs == 0 || !fits {
             return;
         }
-        let first = (fours - 1) % BLOCK + 1;
+        let twos = self.plain.len() / 4;
+        let first = (twos - 1) % BLOCK + 1;
         let sum = self.sum as u32;
         // Differences of neighbours are 1, 2^4, 2^8 and 2^12 times the channels' starts.
         let starts = match run.bits {
@@ -71,46 +83,43 @@ impl<'w> WideRow<'w> {
                 let third = second.wrapping_add(start << 8);
                 [start, second, third, third.wrapping_add(sum << 12)]
             }
-            _ => [0; 4],
+            _ => [twin_start(sum); 4],
         };
+        let groups = run.words.as_ptr_range();
+        // The zeros meet what lies before the weights.
+        let numbers = 4 * (group - weights);
+        let acts = if run.bits == 2 { self.plain } else { self.doubled }.as_ptr_range();
         let mut frame = Frame {
             out: out.as_mut_ptr().cast(),
-            acts: self.doubled.as_ptr(),
-            acts_end: self.doubled.as_ptr_range().end,
-            first,
-            count,
-            starts,
-            scale: self.scale,
-            low: 0,
-            high: sum,
-            carries: 0,
             last,
+            acts: acts.start,
+            starts,
+            mask: 0xc003_c003,
+            first,
+            stop: acts.end,
+            groups_end: groups.start.wrapping_add(count * group),
+            numbers: numbers - self.zeros * if run.bits == 8 { 8 } else { 4 },
+            low: parity(sum),
+            carries: null(),
+            high: sum,
+            first_stop: acts.start.wrapping_add(4 * first),
         };
-        let groups = run.words.as_ptr();
-        // Each reads `count` groups, which the run has, and for each group `acts` from end to end; it writes to offsets in
-        // `out` up to its `last` float only.
+        if run.bits == 2 && self.magnitude as usize > TWIN_LIMIT {
+            // The low sum of a block, 16 inputs, lies within 3 * 16 * 127 of 0.
+            frame.starts = [1 << 13; 4];
+            let blocks = twos.div_ceil(BLOCK) as u32;
+            frame.low = 0u32.wrapping_sub(sum.wrapping_mul(3)).wrapping_sub(blocks << 14);
+            (frame.carries, frame.stop) = (acts.end, frame.first_stop);
+        }
+        // Each reads the groups, which the run has, and for each group `acts` from end to end; it writes to offsets in `out`
+        // up to its `last` float only.
         match run.bits {
             // SAFETY: see above.
-            8 => unsafe { eight_bits(groups, &frame) },
+            8 => unsafe { eight_bits(groups.start, &frame, self.scale) },
             // SAFETY: see above.
-            4 => unsafe { four_bits(groups, &frame) },
-            _ => {
-                frame.acts = self.plain.as_ptr();
-                frame.acts_end = self.plain.as_ptr_range().end;
-                let row = Row { sum: self.sum };
-                if self.magnitude <= Row::TWIN_LIMIT {
-                    frame.starts = [row.twin_start(); 4];
-                    frame.low = row.twin_low() as u32;
-                } else {
-                    // The low sum of a block, 16 inputs, lies within 3 * 16 * 127 of 0.
-                    frame.carries = 1;
-                    frame.starts = [1 << 13; 4];
-                    let blocks = fours.div_ceil(BLOCK) as u32;
-                    frame.low = 0u32.wrapping_sub(sum.wrapping_mul(3)).wrapping_sub(blocks << 14);
-                }
-                // SAFETY: see above; `plain` is as long as the row that it replaces.
-                unsafe { two_bits(groups, &frame) }
-            }
+            4 => unsafe { four_bits(groups.start, &frame, self.scale) },
+            // SAFETY: see above.
+            _ => unsafe { two_bits(groups.start, &frame, self.scale) },
         }
     }
 
@@ -124,7 +133,8 @@ impl<'w> WideRow<'w> {
         out: &mut [f32],
     ) -> bool {
         let (&Layer { inputs, outputs, .. }, codes) = (layer.layer(), layer.all_codes());
-        let (fours, Some([ranges, biases])) = (self.doubled.len() / 2, layer.per_channel()) else {
+        let row = self.doubled.get(self.zeros..).unwrap_or_default();
+        let (fours, Some([ranges, biases])) = (row.len() / 2, layer.per_channel()) else {
             return false;
         };
         let (Some(plan), Some(bytes)) = (widths.bytes(outputs), cast_slice_mut(memory).get_mut(..4 * fours))
@@ -149,8 +159,8 @@ impl<'w> WideRow<'w> {
             // Where all codes have one width any bytes will do, and a layer has more than its plan.
             plan: if plan.bytes.is_empty() { codes.as_ptr().cast() } else { plan.bytes.as_ptr() },
             stride: inputs,
-            row: self.doubled.as_ptr(),
-            end: self.doubled.as_ptr_range().end,
+            row: row.as_ptr(),
+            end: row.as_ptr_range().end,
             sixteens: fours / 4,
             fours: fours % 4,
             sum: self.sum,
@@ -234,91 +244,101 @@ unsafe extern "C" fn run_widen(
 #[repr(C)]
 struct Frame {
     out: *mut u8,
-    acts: *const u32,
-    acts_end: *const u32,
-    /// Fours of inputs that the first pass through the block takes.
-    first: usize,
-    count: usize,
-    starts: [u32; 4],
-    scale: f32,
-    /// What a low twin sum, doubled, lacks of the sum of levels, and a high one.
-    low: u32,
-    high: u32,
-    /// Whether low twin sums are taken out after each block.
-    carries: u32,
     /// Offset of the last float of `out`.
     last: usize,
+    acts: *const u32,
+    starts: [u32; 4],
+    /// Of a word of twins.
+    mask: u32,
+    /// Twos of fours of inputs that the first pass through the block takes.
+    first: usize,
+    /// Where the loop is left.
+    stop: *const u32,
+    groups_end: *const u32,
+    /// From a group to what the first inputs meet, in bytes.
+    numbers: usize,
+    /// What a low twin sum is corrected with.
+    low: u32,
+    /// Where the row ends if low twin sums are taken out after each block; else null.
+    carries: *const u32,
+    /// What a doubled high twin sum lacks of the sum of levels.
+    high: u32,
+    /// Where the first block ends.
+    first_stop: *const u32,
 }
 
-/// Copies the frame to the stack: 0 out, 4 acts, 8 acts_end, 12 entry into the block, 16 count, 20 starts, 36 scale,
-/// 40 low, 44 high, 48 carries, 52 last, 56 group, 60 low sums taken out.
+/// Copies the frame to the stack: 0 out, 4 last, 8 acts, 12 starts, 28 mask, 32 entry into the block, 36 stop, 40 end of the
+/// groups, 44 numbers, 48 low, 52 carries, 56 high, 60 first stop, 64 group, 68 low sums taken out.
 macro_rules! enter {
-    ($bytes:literal) => {
+    ($save:literal, $bytes:literal) => {
         concat!(
             ".cpu ",
             env!("CHORD_DSP_CORE"),
             "\n",
             "push {{r4-r11, lr}}\n",
-            "vpush {{s16-s31}}\n",
-            "sub sp, #76\n",
+            $save,
+            "sub sp, #84\n",
             "ldm r1!, {{r2-r9}}\n",
             "stm sp, {{r2-r9}}\n",
-            "ldm r1, {{r2-r7}}\n",
-            "add r8, sp, #32\n",
-            "stm r8, {{r2-r7}}\n",
-            "ldr r2, [sp, #12]\n",
+            "ldm r1, {{r2-r9}}\n",
             "mov r12, #",
             $bytes,
             "\n",
-            "adr.w r3, 63f\n",
-            "mls r3, r2, r12, r3\n",
-            "orr r3, #1\n",
-            "str r3, [sp, #12]\n",
+            "adr.w r1, 63f\n",
+            "mls r2, r2, r12, r1\n",
+            "orr r2, #1\n",
+            "add r10, sp, #32\n",
+            "stm r10, {{r2-r9}}\n",
             "mov r1, r0\n",
         )
     };
 }
 
-/// Starts a group; its weights are `$numbers` bytes behind.
+/// Starts a group: r0 is the row, r1 weights, r4-r7 sums, r12 the mask.
 macro_rules! group {
-    ($numbers:literal) => {
+    () => {
         concat!(
             "62:\n",
-            "str r1, [sp, #56]\n",
-            "add r1, #",
-            $numbers,
-            "\n",
-            "add r2, sp, #20\n",
-            "ldm r2, {{r4-r7}}\n",
-            "ldr r0, [sp, #4]\n",
+            "str r1, [sp, #64]\n",
+            "ldr r2, [sp, #44]\n",
+            "add r1, r2\n",
+            "add r2, sp, #8\n",
+            "ldm r2, {{r0, r4-r7, r12, pc}}\n",
+            ".p2align 2\n",
+            "65:\n",
         )
+    };
+}
+
+/// The end of a block.
+macro_rules! again {
+    () => {
+        concat!("63:\n", "ldr r8, [sp, #36]\n", "cmp r0, r8\n", "bne.w 65b\n")
     };
 }
 
 /// Ends a run.
 macro_rules! leave {
-    () => {
+    ($restore:literal) => {
         concat!(
-            "67:\n",
-            "ldr r3, [sp, #16]\n",
-            "subs r3, #1\n",
-            "str r3, [sp, #16]\n",
+            "ldr r3, [sp, #40]\n",
+            "cmp r1, r3\n",
             "bne.w 62b\n",
-            "add sp, #76\n",
-            "vpop {{s16-s31}}\n",
+            "67:\n",
+            "add sp, #84\n",
+            $restore,
             "pop {{r4-r11, pc}}\n",
         )
     };
 }
 
-/// `(f32(t) * g) * s + bias` of four lanes, the sums in r4-r7, shifted; stores them.
+/// `(f32(t) * g) * s + bias` of four lanes, the sums in r4-r7, shifted, the scale in s4; stores them.
 macro_rules! four_lanes {
     ($shifts:expr) => {
         concat!(
             "vmov s0, s1, r4, r5\n",
             "vmov s2, s3, r6, r7\n",
-            "vldr s4, [sp, #36]\n",
-            "ldr r8, [sp, #56]\n",
+            "ldr r8, [sp, #64]\n",
             "ldm r8!, {{r4-r7}}\n",
             "vldm r8, {{s8-s15}}\n",
             $shifts,
@@ -326,25 +346,26 @@ macro_rules! four_lanes {
             "vmul.f32 s1, s1, s9\n",
             "vmul.f32 s2, s2, s10\n",
             "vmul.f32 s3, s3, s11\n",
-            "vmul.f32 s0, s0, s4\n",
-            "vmul.f32 s1, s1, s4\n",
-            "vmul.f32 s2, s2, s4\n",
-            "vmul.f32 s3, s3, s4\n",
-            "vadd.f32 s0, s0, s12\n",
-            "vadd.f32 s1, s1, s13\n",
-            "vadd.f32 s2, s2, s14\n",
-            "vadd.f32 s3, s3, s15\n",
-            "ldr r2, [sp]\n",
-            "ldr r12, [sp, #52]\n",
-            scatter!("s0", "s1", "s2", "s3"),
+            "vmla.f32 s12, s0, s4\n",
+            "vmla.f32 s13, s1, s4\n",
+            "vmla.f32 s14, s2, s4\n",
+            "vmla.f32 s15, s3, s4\n",
+            "ldrd r2, r12, [sp]\n",
+            scatter!("s12", "s13", "s14", "s15"),
         )
     };
 }
 
-/// Four lanes to the offsets in r4-r7; r2 is the row, r12 the largest offset. Offsets beyond are not written.
+/// Four lanes to the offsets in r4-r7; r2 is the row, r12 the largest offset. Ends the run where one is beyond.
 macro_rules! scatter {
     ($a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
+            "cmp r4, r12\n",
+            "ittt ls\n",
+            "cmpls r5, r12\n",
+            "cmpls r6, r12\n",
+            "cmpls r7, r12\n",
+            "bhi 67f\n",
             "vmov r8, r9, ",
             $a,
             ", ",
@@ -355,52 +376,46 @@ macro_rules! scatter {
             ", ",
             $d,
             "\n",
-            "cmp r4, r12\n",
-            "it ls\n",
-            "strls r8, [r2, r4]\n",
-            "cmp r5, r12\n",
-            "it ls\n",
-            "strls r9, [r2, r5]\n",
-            "cmp r6, r12\n",
-            "it ls\n",
-            "strls r10, [r2, r6]\n",
-            "cmp r7, r12\n",
-            "it ls\n",
-            "strls r11, [r2, r7]\n",
+            "str r8, [r2, r4]\n",
+            "str r9, [r2, r5]\n",
+            "str r10, [r2, r6]\n",
+            "str r11, [r2, r7]\n",
         )
     };
 }
 
-// Registers of the loops: r0 row, r1 weights, r2 and r3 two pairs of the row, r4-r7 sums, r8-r11 words of weights.
+// Registers of the loops: r0 row, r1 weights, r2, r3, r12 and lr four pairs of the row, r4-r7 sums, r8-r11 words of weights.
+
+/// The products of a word of two channels of 8 bits.
+macro_rules! eights {
+    ($word:literal, $acts:literal, $low:literal, $both:literal) => {
+        concat!(
+            "smlad ", $both, ", ", $word, ", ", $acts, ", ", $both, "\n", "uxtb16 ", $word, ", ", $word,
+            "\n", "smlad ", $low, ", ", $word, ", ", $acts, ", ", $low, "\n",
+        )
+    };
+}
 
 #[unsafe(naked)]
-unsafe extern "C" fn eight_bits(_groups: *const u32, _frame: *const Frame) {
+unsafe extern "C" fn eight_bits(_groups: *const u32, _frame: &Frame, _scale: f32) {
     naked_asm!(
-        enter!("56"),
-        group!("48"),
-        "ldr pc, [sp, #12]",
-        ".p2align 2",
-        "65:",
-        ".rept 4",
+        enter!("", "108"),
+        "vmov.f32 s4, s0",
+        group!(),
+        ".rept 2",
+        "ldm.w r0!, {{r2, r3, r12, lr}}",
         "ldm.w r1!, {{r8-r11}}",
-        "ldrd r2, r3, [r0], #8",
-        "uxtb16 r12, r8",
-        "smlad r5, r8, r2, r5",
-        "smlad r4, r12, r2, r4",
-        "uxtb16 r12, r9",
-        "smlad r7, r9, r2, r7",
-        "smlad r6, r12, r2, r6",
-        "uxtb16 r12, r10",
-        "smlad r5, r10, r3, r5",
-        "smlad r4, r12, r3, r4",
-        "uxtb16 r12, r11",
-        "smlad r7, r11, r3, r7",
-        "smlad r6, r12, r3, r6",
+        eights!("r8", "r2", "r4", "r5"),
+        eights!("r9", "r2", "r6", "r7"),
+        eights!("r10", "r3", "r4", "r5"),
+        eights!("r11", "r3", "r6", "r7"),
+        "ldm.w r1!, {{r8-r11}}",
+        eights!("r8", "r12", "r4", "r5"),
+        eights!("r9", "r12", "r6", "r7"),
+        eights!("r10", "lr", "r4", "r5"),
+        eights!("r11", "lr", "r6", "r7"),
         ".endr",
-        "63:",
-        "ldr r12, [sp, #8]",
-        "cmp r0, r12",
-        "bne 65b",
+        again!(),
         "sub r5, r4",
         "sub r7, r6",
         four_lanes!(concat!(
@@ -409,40 +424,68 @@ unsafe extern "C" fn eight_bits(_groups: *const u32, _frame: *const Frame) {
             "vcvt.f32.s32 s2, s2\n",
             "vcvt.f32.s32 s3, s3, #8\n",
         )),
-        leave!(),
+        leave!(""),
     )
 }
 
+/// The products of a word of four channels of 4 bits.
+macro_rules! fours {
+    ($word:literal, $acts:literal) => {
+        concat!(
+            "smlad r7, ",
+            $word,
+            ", ",
+            $acts,
+            ", r7\n",
+            "bic.w ",
+            $word,
+            ", ",
+            $word,
+            ", #0xf000f000\n",
+            "smlad r6, ",
+            $word,
+            ", ",
+            $acts,
+            ", r6\n",
+            "uxtb16 ",
+            $word,
+            ", ",
+            $word,
+            "\n",
+            "smlad r5, ",
+            $word,
+            ", ",
+            $acts,
+            ", r5\n",
+            "and.w ",
+            $word,
+            ", ",
+            $word,
+            ", #0x000f000f\n",
+            "smlad r4, ",
+            $word,
+            ", ",
+            $acts,
+            ", r4\n",
+        )
+    };
+}
+
 #[unsafe(naked)]
-unsafe extern "C" fn four_bits(_groups: *const u32, _frame: *const Frame) {
+unsafe extern "C" fn four_bits(_groups: *const u32, _frame: &Frame, _scale: f32) {
     naked_asm!(
-        enter!("64"),
-        group!("48"),
-        "ldr pc, [sp, #12]",
-        ".p2align 2",
-        "65:",
-        ".rept 4",
-        "ldrd r8, r9, [r1], #8",
-        "ldrd r2, r3, [r0], #8",
-        "smlad r7, r8, r2, r7",
-        "bic.w r8, r8, #0xf000f000",
-        "smlad r6, r8, r2, r6",
-        "uxtb16 r8, r8",
-        "smlad r5, r8, r2, r5",
-        "and.w r8, r8, #0x000f000f",
-        "smlad r4, r8, r2, r4",
-        "smlad r7, r9, r3, r7",
-        "bic.w r9, r9, #0xf000f000",
-        "smlad r6, r9, r3, r6",
-        "uxtb16 r9, r9",
-        "smlad r5, r9, r3, r5",
-        "and.w r9, r9, #0x000f000f",
-        "smlad r4, r9, r3, r4",
+        enter!("", "120"),
+        "vmov.f32 s4, s0",
+        group!(),
+        ".rept 2",
+        "ldm.w r0!, {{r2, r3, r12, lr}}",
+        "ldm.w r1!, {{r8-r11}}",
+        fours!("r8", "r2"),
+        fours!("r9", "r3"),
+        fours!("r10", "r12"),
+        fours!("r11", "lr"),
         ".endr",
-        "63:",
-        "ldr r12, [sp, #8]",
-        "cmp r0, r12",
-        "bne 65b",
+        again!(),
         "sub r7, r6",
         "sub r6, r5",
         "sub r5, r4",
@@ -452,7 +495,7 @@ unsafe extern "C" fn four_bits(_groups: *const u32, _frame: *const Frame) {
             "vcvt.f32.s32 s2, s2, #8\n",
             "vcvt.f32.s32 s3, s3, #12\n",
         )),
-        leave!(),
+        leave!(""),
     )
 }
 
@@ -484,8 +527,8 @@ macro_rules! twins {
     };
 }
 
-/// Two lanes out of a twin sum: r2 and r3 hold the row's constants, `$taken` the low sums taken out before.
-macro_rules! split {
+/// Two lanes out of a twin sum from which low sums were taken out, `$taken`: r2 and r3 hold the row's constants.
+macro_rules! split_taken {
     ($sum:literal, $taken:literal, $low:literal, $high:literal) => {
         concat!(
             "ubfx r12, ",
@@ -516,107 +559,93 @@ macro_rules! split {
     };
 }
 
-/// One lane of eight.
-macro_rules! lane {
-    ($y:literal, $step:literal, $bias:literal) => {
+/// Takes a low sum out to `$taken`; it starts in the middle of its bits again.
+macro_rules! take_out {
+    ($sum:literal, $taken:literal) => {
         concat!(
-            "vcvt.f32.s32 ",
-            $y,
-            ", ",
-            $y,
-            "\nvmul.f32 ",
-            $y,
-            ", ",
-            $y,
-            ", ",
-            $step,
-            "\nvmul.f32 ",
-            $y,
-            ", ",
-            $y,
-            ", s8\nvadd.f32 ",
-            $y,
-            ", ",
-            $y,
-            ", ",
-            $bias,
-            "\n",
+            "ubfx r10, ",
+            $sum,
+            ", #0, #14\n",
+            "add ",
+            $taken,
+            ", r10\n",
+            "bfi ",
+            $sum,
+            ", r11, #0, #14\n",
         )
     };
 }
 
 #[unsafe(naked)]
-unsafe extern "C" fn two_bits(_groups: *const u32, _frame: *const Frame) {
+unsafe extern "C" fn two_bits(_groups: *const u32, _frame: &Frame, _scale: f32) {
     naked_asm!(
-        enter!("72"),
-        group!("96"),
-        "movw r12, #0xc003",
-        "movt r12, #0xc003",
-        "movs r2, #0",
-        "movs r3, #0",
-        "strd r2, r3, [sp, #60]",
-        "strd r2, r3, [sp, #68]",
-        "ldr pc, [sp, #12]",
-        ".p2align 2",
-        "65:",
-        ".rept 4",
+        enter!("vpush {{s16-s31}}\n", "140"),
+        "mov r2, #0",
+        "strd r2, r2, [sp, #68]",
+        "strd r2, r2, [sp, #76]",
+        "vmov.f32 s8, s0",
+        group!(),
+        ".rept 2",
+        "ldm.w r0!, {{r2, r3, r10, r11}}",
         "ldrd r8, r9, [r1], #8",
-        "ldrd r2, r3, [r0], #8",
         twins!("r8", "r2"),
         twins!("r9", "r3"),
+        "ldrd r8, r9, [r1], #8",
+        twins!("r8", "r10"),
+        twins!("r9", "r11"),
         ".endr",
-        "63:",
+        again!(),
         "ldrd r2, r3, [sp, #48]",
-        "ldr lr, [sp, #8]",
-        "cmp r0, lr",
-        "beq 70f",
-        "cmp r2, #0",
-        "beq 65b",
-        // The low sums leave, and start in the middle again.
-        "add lr, sp, #60",
-        "ldm lr, {{r2, r3, r8, r9}}",
-        "mov r11, #0x2000",
-        "ubfx r10, r4, #0, #14",
-        "add r2, r10",
-        "bfi r4, r11, #0, #14",
-        "ubfx r10, r5, #0, #14",
-        "add r3, r10",
-        "bfi r5, r11, #0, #14",
-        "ubfx r10, r6, #0, #14",
-        "add r8, r10",
-        "bfi r6, r11, #0, #14",
-        "ubfx r10, r7, #0, #14",
-        "add r9, r10",
-        "bfi r7, r11, #0, #14",
-        "stm lr, {{r2, r3, r8, r9}}",
-        "b 65b",
-        "70:",
-        "add lr, sp, #60",
-        "ldm lr, {{r8-r11}}",
-        "ldrd r2, r3, [sp, #40]",
-        split!("r4", "r8", "s0", "s1"),
-        split!("r5", "r9", "s2", "s3"),
-        split!("r6", "r10", "s4", "s5"),
-        split!("r7", "r11", "s6", "s7"),
-        "vldr s8, [sp, #36]",
-        "ldr lr, [sp, #56]",
+        "cbz r3, 71f",
+        "b.w 72f",
+        "71:",
+        split!("r4", "r2", "s0", "s1"),
+        split!("r5", "r2", "s2", "s3"),
+        split!("r6", "r2", "s4", "s5"),
+        split!("r7", "r2", "s6", "s7"),
+        convert!(", #17", ", #13"),
+        "73:",
+        "ldr lr, [sp, #64]",
         "ldm lr!, {{r4-r7}}",
         "add r3, lr, #16",
         "vldm r3, {{s16-s31}}",
-        lane!("s0", "s16", "s24"),
-        lane!("s1", "s17", "s25"),
-        lane!("s2", "s18", "s26"),
-        lane!("s3", "s19", "s27"),
-        lane!("s4", "s20", "s28"),
-        lane!("s5", "s21", "s29"),
-        lane!("s6", "s22", "s30"),
-        lane!("s7", "s23", "s31"),
-        "ldr r2, [sp]",
-        "ldr r12, [sp, #52]",
-        scatter!("s0", "s1", "s2", "s3"),
+        lanes!("vmul.f32", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23"),
+        accumulate!("s8", "s8"),
+        "ldrd r2, r12, [sp]",
+        scatter!("s24", "s25", "s26", "s27"),
         "ldm lr, {{r4-r7}}",
-        scatter!("s4", "s5", "s6", "s7"),
-        leave!(),
+        scatter!("s28", "s29", "s30", "s31"),
+        leave!("vpop {{s16-s31}}\n"),
+        // Low sums leave after each block.
+        "72:",
+        "cmp r0, r3",
+        "beq 74f",
+        "add lr, sp, #68",
+        "ldm lr, {{r2, r3, r8, r9}}",
+        "mov r11, #0x2000",
+        take_out!("r4", "r2"),
+        take_out!("r5", "r3"),
+        take_out!("r6", "r8"),
+        take_out!("r7", "r9"),
+        "stm lr, {{r2, r3, r8, r9}}",
+        "ldr r2, [sp, #36]",
+        "adds r2, #32",
+        "str r2, [sp, #36]",
+        "b.w 65b",
+        "74:",
+        "ldrd r3, lr, [sp, #56]",
+        "str lr, [sp, #36]",
+        "add lr, sp, #68",
+        "ldm lr, {{r8-r11}}",
+        split_taken!("r4", "r8", "s0", "s1"),
+        split_taken!("r5", "r9", "s2", "s3"),
+        split_taken!("r6", "r10", "s4", "s5"),
+        split_taken!("r7", "r11", "s6", "s7"),
+        convert!("", ""),
+        "mov r2, #0",
+        "strd r2, r2, [sp, #68]",
+        "strd r2, r2, [sp, #76]",
+        "b.w 73b",
     )
 }
 

@@ -13,11 +13,11 @@ use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::hprintln;
 
 const ROWS: usize = 9;
-const WIDEST: usize = 300;
+const WIDEST: usize = 520;
 
 #[entry]
 fn main() -> ! {
-    static mut BUNDLE: [u8; 1 << 20] = [0; 1 << 20];
+    static mut BUNDLE: [u8; 1 << 21] = [0; 1 << 21];
     static mut SCRATCH: [u32; scratch_words(ROWS, WIDEST)] = [0; scratch_words(ROWS, WIDEST)];
     static mut PACKED: [u32; 1 << 16] = [0xdead_beef; 1 << 16];
     static mut CODES: [i8; ROWS * WIDEST] = [0; ROWS * WIDEST];
@@ -26,7 +26,7 @@ fn main() -> ! {
     let mut random = Random(1);
     let [expected, found] = OUT;
     let mut cases = 0;
-    let sizes = [1, 2, 3, 4, 5, 7, 8, 9, 12, 31, 43, 44, 50, 64, 65, 68, 128, 131, 132, 136, 200, 300];
+    let sizes = [1, 2, 3, 4, 5, 7, 8, 9, 12, 31, 43, 44, 50, 64, 65, 68, 128, 131, 132, 136, 200, 300, 520];
     for inputs in sizes {
         for extreme in 0..6 {
             let outputs = 1 + random.below(if inputs > 64 { 20 } else { 70 });
