@@ -34,10 +34,10 @@ pub(super) struct Quickstart {
     device: DeviceName,
 }
 
-/// The table of MovieLens-100K and SASRec, without the baselines that would take most of the time.
+/// The table of MovieLens-100K and SASRec, without the baselines that would take most of the time, on two threads.
 const BASE: [&str; 2] = [
     include_str!("../../../configs/tables/ml-100k-sasrec.toml"),
-    "fine_tuning.users = 0\ntrain.fisher.train = false\ntrain.masks.train = false",
+    "fine_tuning.users = 0\ntrain.fisher.train = false\ntrain.masks.train = false\ntrain.shards = 2",
 ];
 
 impl Quickstart {
