@@ -50,6 +50,7 @@ pub fn device() -> Device {
 pub fn train(config: &Config, run: &Path) -> Chord<Backend> {
     let sequences = sequences();
     let data = HeldOut::new(&sequences);
-    pipeline::train(config, &data, ITEMS, &device(), run).expect("training succeeds");
+    let stages = pipeline::needed(Precision::Personal);
+    pipeline::train(config, &data, ITEMS, &device(), run, &stages).expect("training succeeds");
     pipeline::load(config, ITEMS, &device(), run, Precision::Personal).expect("the last stage is finished")
 }
