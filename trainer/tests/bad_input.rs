@@ -49,7 +49,7 @@ fn fewer_items_than_the_list_is_long() {
         .map(|arg| if arg == "data.source=ring.txt" { "data.source=four.txt" } else { arg })
         .collect();
     desk.ok(&args);
-    for engine in ["trainer", "runtime"] {
+    for engine in ["trainer", "runtime", "fixed-point"] {
         let json = desk.ok(&["evaluate", "--run", "run", "--engine", engine, "--json"]);
         for row in serde_json::from_str::<serde_json::Value>(&json).unwrap().as_array().unwrap() {
             assert_eq!((row["hr5"].as_f64(), row["hr10"].as_f64()), (Some(1.0), Some(1.0)), "{row}");

@@ -15,6 +15,23 @@ fn rows(json: &str) -> Vec<(String, f64, f64)> {
     value.as_array().unwrap().iter().map(row).collect()
 }
 
+/// The device runtime's rows, in either of its arithmetics, are close to the trainer's, all but full precision.
+fn assert_devices_agree(desk: &Desk, trainer: &[(String, f64, f64)]) {
+    let said = ["runtime", "fixed-point"]
+        .map(|engine| desk.ok(&["evaluate", "--run", "run", "--engine", engine, "--json"]));
+    assert_ne!(said[0], said[1], "two arithmetics");
+    for said in said {
+        let device = rows(&said);
+        assert_eq!(trainer.len(), device.len() + 1);
+        for (a, b) in trainer[1..].iter().zip(&device) {
+            assert_eq!(a.0, b.0);
+            // 60 users: one of them moving by one place near the cut changes HR@10 by 1/60.
+            assert!((a.1 - b.1).abs() <= 1.0 / 60.0 + 1e-9, "{a:?} {b:?}");
+            assert!((a.2 - b.2).abs() <= 0.01, "{a:?} {b:?}");
+        }
+    }
+}
+
 #[test]
 fn from_interactions_to_a_ranking() {
     let desk = Desk::new();
@@ -23,13 +40,7 @@ fn from_interactions_to_a_ranking() {
     let trainer = rows(&desk.ok(&["evaluate", "--run", "run", "--json"]));
     let names: Vec<_> = trainer.iter().map(|r| r.0.as_str()).collect();
     assert_eq!(names, ["FP32", "uniform 4 bits", "static mixed at 3", "CHORD at 3"]);
-    let runtime = rows(&desk.ok(&["evaluate", "--run", "run", "--engine", "runtime", "--json"]));
-    for (a, b) in trainer[1..].iter().zip(&runtime) {
-        assert_eq!(a.0, b.0);
-        // 60 users: one of them moving by one place near the cut changes HR@10 by 1/60.
-        assert!((a.1 - b.1).abs() <= 1.0 / 60.0 + 1e-9, "{a:?} {b:?}");
-        assert!((a.2 - b.2).abs() <= 0.01, "{a:?} {b:?}");
-    }
+    assert_devices_agree(&desk, &trainer);
     let guess = 10.0 / 40.0;
     assert!(trainer[0].1 > 1.5 * guess, "training learnt nothing: {trainer:?}");
 
@@ -320,14 +331,7 @@ fn caser_runs_on_the_device() {
         ["model.backbone=caser", "model.window=3", "quantisation.per_width=true", "train.fp32.epochs=4"];
     desk.ok(&desk.train_args("run", &knobs));
     let trainer = rows(&desk.ok(&["evaluate", "--run", "run", "--json"]));
-    let runtime = rows(&desk.ok(&["evaluate", "--run", "run", "--engine", "runtime", "--json"]));
-    assert_eq!(trainer.len(), runtime.len() + 1, "all but full precision");
-    for (a, b) in trainer[1..].iter().zip(&runtime) {
-        assert_eq!(a.0, b.0);
-        // 60 users: one of them moving by one place near the cut changes HR@10 by 1/60.
-        assert!((a.1 - b.1).abs() <= 1.0 / 60.0 + 1e-9, "{a:?} {b:?}");
-        assert!((a.2 - b.2).abs() <= 0.01, "{a:?} {b:?}");
-    }
+    assert_devices_agree(&desk, &trainer);
     desk.ok(&["export", "--run", "run", "--out", "out/model.chord"]);
     desk.ok(&["plan", "--run", "run", "--user", "u3", "--out", "out/u3.plan"]);
     let model = desk.ok(&["inspect", "out/model.chord"]);

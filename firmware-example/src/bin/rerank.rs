@@ -66,7 +66,8 @@ fn rerank() -> Result<(), Error> {
 }
 
 fn embed(bundle: Bundle<'_>) -> Result<(), Error> {
-    let mut profile = Profile::new(bundle, PROFILE_ARENA.try_take().ok_or(Error::ArenaTaken)?)?;
+    let arena = PROFILE_ARENA.try_take().ok_or(Error::ArenaTaken)?;
+    let mut profile = Profile::with_arithmetic(bundle, arena, options().arithmetic)?;
     HISTORY.iter().try_for_each(|&item| profile.append(item))?;
     for (place, x) in (0u32..).zip(profile.embedding()?) {
         log!(info, "user {} {:08x}", place, x.to_bits());

@@ -11,6 +11,7 @@ use crate::tensor::Device;
 use crate::training::pipeline;
 use crate::training::stage::finished;
 use anyhow::ensure;
+use chord_runtime::Arithmetic;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -21,6 +22,8 @@ pub(super) enum EngineName {
     Trainer,
     /// chord-runtime, the device's integer arithmetic, with each user's own plan
     Runtime,
+    /// The same in fixed point, as on devices without an FPU (docs/fixed-point.md)
+    FixedPoint,
 }
 
 /// One model at one budget.
@@ -39,7 +42,7 @@ pub(super) struct Row {
     report: Report,
 }
 
-/// The finished models of a run in order; full precision is left out where the device runtime computes.
+/// The finished models of a run in order; full precision and masks are left out where the device runtime computes.
 ///
 /// # Errors
 /// If no model is finished, or one cannot be evaluated.
@@ -55,14 +58,19 @@ pub(super) fn rows(
     let cases: Vec<Case> = data.split(config.data.split())?.cases(split).collect();
     let mut rows = Vec::new();
     for precision in pipeline::stages(config) {
-        let skipped = engine == EngineName::Runtime && precision == Precision::Fp32;
+        let of_trainer =
+            matches!(precision, Precision::Fp32 | Precision::StaticMask | Precision::PersonalMask);
+        let skipped = engine != EngineName::Trainer && of_trainer;
         if skipped || !finished(&run.folder, precision).exists() {
             continue;
         }
         let model = pipeline::load(config, data.items.len() as u32, device, &run.folder, precision)?;
+        let on_device =
+            |arithmetic| runtime_engine::evaluate(&model, config, precision, budget, arithmetic, &cases);
         let outcomes = match engine {
             EngineName::Trainer => TrainerEngine::new(&model, config, precision, budget).evaluate(&cases)?,
-            EngineName::Runtime => runtime_engine::evaluate(&model, config, precision, budget, &cases)?,
+            EngineName::Runtime => on_device(Arithmetic::Float)?,
+            EngineName::FixedPoint => on_device(Arithmetic::Fixed)?,
         };
         let channels = Channels::of(&model.backbone);
         let bits = match precision {

@@ -1,4 +1,4 @@
-//! Evaluation with the device runtime itself, on this machine: bundle bytes, plan bytes, integer arithmetic.
+//! Evaluation with the device runtime itself, on this machine: bundle bytes, plan bytes, either of its arithmetics.
 
 use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, Outcome, outcome};
@@ -9,10 +9,10 @@ use crate::frozen::encode_plan;
 use crate::model::chord::{Chord, Precision};
 use crate::tensor::Backend;
 use chord_plan::{Bundle, Plan, UserEmbedding};
-use chord_runtime::{Engine, Options, Profile, ProfileRequirements, Requirements};
+use chord_runtime::{Arithmetic, Engine, Options, Profile, ProfileRequirements, Requirements};
 
-/// Ranks every case's target through chord-runtime. Personal precision applies each user's own plan first, which is
-/// made from the embedding that their device sends.
+/// Ranks every case's target through chord-runtime in an arithmetic. Personal precision applies each user's own plan first,
+/// which is made from the embedding that their device sends, computed in the same arithmetic.
 ///
 /// # Errors
 /// If the model cannot be frozen, a plan cannot be made, or the runtime refuses an input.
@@ -21,6 +21,7 @@ pub fn evaluate(
     config: &Config,
     precision: Precision,
     budget: f32,
+    arithmetic: Arithmetic,
     cases: &[Case],
 ) -> Result<Vec<Outcome>, EvaluationError> {
     let frozen = match precision {
@@ -37,7 +38,7 @@ pub fn evaluate(
     let engine = TrainerEngine::new(model, config, precision, budget);
     let candidates: Vec<u32> = (0..bundle.manifest().items()).collect();
     let mut logits = vec![0.0; candidates.len()];
-    let options = Options::default();
+    let options = Options { arithmetic, ..Options::default() };
     let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
     let mut running: Option<Engine> = None;
     let mut arena = Some(arena.as_mut_slice());
@@ -45,8 +46,9 @@ pub fn evaluate(
     let channels = bundle.manifest().channels();
     let plans = match precision {
         Precision::Personal => {
-            let embed =
-                |case: &Case| embedding(bundle, case.history).map_err(|message| refused(case.user, &message));
+            let embed = |case: &Case| {
+                embedding(bundle, case.history, arithmetic).map_err(|message| refused(case.user, &message))
+            };
             let embeddings = cases.iter().map(embed).collect::<Result<Vec<_>, _>>()?;
             engine.plans_of(&embeddings)?.into_iter().map(|p| p.codes).collect()
         }
@@ -80,11 +82,12 @@ pub fn evaluate(
 }
 
 /// The user embedding as it arrives from a device that saw this history.
-fn embedding(bundle: Bundle<'_>, history: &[u32]) -> Result<Vec<f32>, String> {
+fn embedding(bundle: Bundle<'_>, history: &[u32], arithmetic: Arithmetic) -> Result<Vec<f32>, String> {
     let requirements = ProfileRequirements::of(&bundle).ok_or(chord_runtime::Error::NoProfile);
     let requirements = requirements.map_err(|e| e.to_string())?;
     let mut arena = vec![0; requirements.arena_bytes];
-    let mut profile = Profile::new(bundle, &mut arena).map_err(|e| e.to_string())?;
+    let profile = Profile::with_arithmetic(bundle, &mut arena, arithmetic);
+    let mut profile = profile.map_err(|e| e.to_string())?;
     history.iter().try_for_each(|&item| profile.append(item)).map_err(|e| e.to_string())?;
     let mut message = vec![0; requirements.embedding_bytes];
     let message = profile.message(&mut message).map_err(|e| e.to_string())?;
