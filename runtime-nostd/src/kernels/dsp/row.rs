@@ -15,7 +15,7 @@ use chord_plan::numerics::step;
 use super::super::packed::{Run, SIGNS};
 use super::super::{pairs, word};
 use super::instructions::{sxtb16, sxtb16_ror8, usada8};
-use super::tile::{accumulate, convert, lanes, split};
+use super::tile::{convert, lanes, split};
 use super::widen::{TWIN_LIMIT, parity, twin_start};
 use crate::Widths;
 use crate::span::copy;
@@ -346,12 +346,16 @@ macro_rules! four_lanes {
             "vmul.f32 s1, s1, s9\n",
             "vmul.f32 s2, s2, s10\n",
             "vmul.f32 s3, s3, s11\n",
-            "vmla.f32 s12, s0, s4\n",
-            "vmla.f32 s13, s1, s4\n",
-            "vmla.f32 s14, s2, s4\n",
-            "vmla.f32 s15, s3, s4\n",
+            "vmul.f32 s0, s0, s4\n",
+            "vmul.f32 s1, s1, s4\n",
+            "vmul.f32 s2, s2, s4\n",
+            "vmul.f32 s3, s3, s4\n",
+            "vadd.f32 s0, s0, s12\n",
+            "vadd.f32 s1, s1, s13\n",
+            "vadd.f32 s2, s2, s14\n",
+            "vadd.f32 s3, s3, s15\n",
             "ldrd r2, r12, [sp]\n",
-            scatter!("s12", "s13", "s14", "s15"),
+            scatter!("s0", "s1", "s2", "s3"),
         )
     };
 }
@@ -610,11 +614,12 @@ unsafe extern "C" fn two_bits(_groups: *const u32, _frame: &Frame, _scale: f32) 
         "add r3, lr, #16",
         "vldm r3, {{s16-s31}}",
         lanes!("vmul.f32", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23"),
-        accumulate!("s8", "s8"),
+        lanes!("vmul.f32", "s8", "s8", "s8", "s8", "s8", "s8", "s8", "s8"),
+        lanes!("vadd.f32", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31"),
         "ldrd r2, r12, [sp]",
-        scatter!("s24", "s25", "s26", "s27"),
+        scatter!("s0", "s1", "s2", "s3"),
         "ldm lr, {{r4-r7}}",
-        scatter!("s28", "s29", "s30", "s31"),
+        scatter!("s4", "s5", "s6", "s7"),
         leave!("vpop {{s16-s31}}\n"),
         // Low sums leave after each block.
         "72:",

@@ -259,40 +259,7 @@ macro_rules! lanes {
     };
 }
 
-/// `y * s + bias` of eight lanes, in place of the biases. A product and its sum are rounded one after the other, as `vmul` and
-/// `vadd` do it.
-macro_rules! accumulate {
-    ($a:literal, $b:literal) => {
-        concat!(
-            "vmla.f32 s24, s0, ",
-            $a,
-            "\n",
-            "vmla.f32 s25, s1, ",
-            $a,
-            "\n",
-            "vmla.f32 s26, s2, ",
-            $a,
-            "\n",
-            "vmla.f32 s27, s3, ",
-            $a,
-            "\n",
-            "vmla.f32 s28, s4, ",
-            $b,
-            "\n",
-            "vmla.f32 s29, s5, ",
-            $b,
-            "\n",
-            "vmla.f32 s30, s6, ",
-            $b,
-            "\n",
-            "vmla.f32 s31, s7, ",
-            $b,
-            "\n",
-        )
-    };
-}
-
-pub(super) use {accumulate, convert, lanes, split};
+pub(super) use {convert, lanes, split};
 
 /// `(f32(t) * g) * s + bias` of both rows of plain streams.
 macro_rules! plain_lanes {
@@ -304,9 +271,8 @@ macro_rules! plain_lanes {
             "vmov s6, s7, r10, r11\n",
             convert!("", ", #7"),
             lanes!("vmul.f32", "s16", "s17", "s18", "s19", "s16", "s17", "s18", "s19"),
-            "add r12, sp, #140\n",
-            "vldm r12, {{s24-s31}}\n",
-            accumulate!("s8", "s9"),
+            lanes!("vmul.f32", "s8", "s8", "s8", "s8", "s9", "s9", "s9", "s9"),
+            lanes!("vadd.f32", "s24", "s25", "s26", "s27", "s24", "s25", "s26", "s27"),
         )
     };
 }
@@ -316,9 +282,8 @@ macro_rules! twin_lanes {
     ($scale:literal) => {
         concat!(
             lanes!("vmul.f32", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23"),
-            "add r12, sp, #140\n",
-            "vldm r12, {{s24-s31}}\n",
-            accumulate!($scale, $scale),
+            lanes!("vmul.f32", $scale, $scale, $scale, $scale, $scale, $scale, $scale, $scale),
+            lanes!("vadd.f32", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31"),
         )
     };
 }
@@ -377,13 +342,13 @@ macro_rules! scatter_twins {
         concat!(
             "lsrs r2, r7, #1\n",
             "bcs 66f\n",
-            "vstm r4, {{s24-s31}}\n",
+            "vstm r4, {{s0-s7}}\n",
             "b 67f\n",
             "66:\n",
-            scatter!("80", "r4", "s24", "s25", "r2", "r12", "r1", "lr"),
-            scatter!("88", "r4", "s26", "s27", "r2", "r12", "r1", "lr"),
-            scatter!("96", "r4", "s28", "s29", "r2", "r12", "r1", "lr"),
-            scatter!("104", "r4", "s30", "s31", "r2", "r12", "r1", "lr"),
+            scatter!("80", "r4", "s0", "s1", "r2", "r12", "r1", "lr"),
+            scatter!("88", "r4", "s2", "s3", "r2", "r12", "r1", "lr"),
+            scatter!("96", "r4", "s4", "s5", "r2", "r12", "r1", "lr"),
+            scatter!("104", "r4", "s6", "s7", "r2", "r12", "r1", "lr"),
             "67:\n",
         )
     };
@@ -394,11 +359,11 @@ macro_rules! scatter_twins {
 ///
 /// A group is its channels' offsets, steps and biases, then its weights if they are packed.
 // Registers: r0 activations, r1 weights, r4-r7 sums of the first row, r8-r11 of the second, the rest passes through.
-// s16-s23 steps, s24-s31 biases and outputs, s8-s9 scales, s10-s11 sums of the rows, s12-s13 their parities. At sp lie: 0 weights, 4 out,
+// s16-s23 steps, s24-s31 biases, s8-s9 scales, s10-s11 sums of the rows, s12-s13 their parities. At sp lie: 0 weights, 4 out,
 // 8 stride, 12 end of the rows, 16 flags of twins (1 scattered, 2 parts), 20 entry into the block, 24 after the block, 28 end
 // of the weights, 32 after the last part, 36 parts in 2^14, 40 out of the first row, 44 stride of twos, 48 end of twos, 52
 // activations, 56 their end, 60 limit, 64 unpack, 68 fours of inputs, 72 group, 76 groups left, 80 offsets, 112 low sums taken
-// out, 128 where the address of a plain finish goes, 132 layout, 140 biases of both rows or of twins.
+// out, 128 where the address of a plain finish goes, 132 layout.
 #[unsafe(naked)]
 unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
     naked_asm!(
@@ -406,7 +371,7 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         concat!(".cpu ", env!("CHORD_DSP_CORE")),
         "push {{r4-r11, lr}}",
         "vpush {{s16-s31}}",
-        "sub sp, #172",
+        "sub sp, #140",
         "strd r0, r1, [sp, #72]",
         "ldm r2, {{r3-r12, lr}}",
         "str r3, [sp]",
@@ -478,9 +443,6 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "ldm r1!, {{r4-r7}}",
         "vldmia r1!, {{s16-s19}}",
         "vldm r1, {{s24-s27}}",
-        "add r3, sp, #140",
-        "vstmia r3!, {{s24-s27}}",
-        "vstm r3, {{s24-s27}}",
         "cmp r4, r12",
         "ittt ls",
         "cmpls r5, r12",
@@ -508,8 +470,6 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "52:",
         "ldm r1!, {{r4-r11}}",
         "vldm r1, {{s16-s31}}",
-        "add r3, sp, #140",
-        "vstm r3, {{s24-s31}}",
         "cmp r4, r12",
         "itttt ls",
         "cmpls r5, r12",
@@ -583,7 +543,7 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "str r3, [sp, #76]",
         "bne.w 50b",
         "69:",
-        "add sp, #172",
+        "add sp, #140",
         "vpop {{s16-s31}}",
         "pop {{r4-r11, pc}}",
         ".p2align 2",
@@ -628,9 +588,9 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "70:",
         plain_lanes!(),
         "ldm sp, {{r1, r2, r3, r12}}",
-        "vstm r2, {{s24-s27}}",
+        "vstm r2, {{s0-s3}}",
         "add r2, r3",
-        "vstm r2, {{s28-s31}}",
+        "vstm r2, {{s4-s7}}",
         "add r2, r3",
         "str r2, [sp, #4]",
         "cmp r0, r12",
@@ -640,11 +600,11 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "71:",
         plain_lanes!(),
         "ldm sp, {{r1, r2, r3, r12}}",
-        scatter!("80", "r2", "s24", "s25", "r4", "r5", "r6", "r7"),
-        scatter!("88", "r2", "s26", "s27", "r4", "r5", "r6", "r7"),
+        scatter!("80", "r2", "s0", "s1", "r4", "r5", "r6", "r7"),
+        scatter!("88", "r2", "s2", "s3", "r4", "r5", "r6", "r7"),
         "add r2, r3",
-        scatter!("80", "r2", "s28", "s29", "r4", "r5", "r6", "r7"),
-        scatter!("88", "r2", "s30", "s31", "r4", "r5", "r6", "r7"),
+        scatter!("80", "r2", "s4", "s5", "r4", "r5", "r6", "r7"),
+        scatter!("88", "r2", "s6", "s7", "r4", "r5", "r6", "r7"),
         "add r2, r3",
         "str r2, [sp, #4]",
         "cmp r0, r12",
@@ -665,7 +625,7 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "cbz r7, 78f",
         "b.w 81f",
         "78:",
-        "vstm r4, {{s24-s31}}",
+        "vstm r4, {{s0-s7}}",
         "79:",
         "add r4, r5",
         split!("r8", "r3", "s0", "s1"),
@@ -678,7 +638,7 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "cbz r7, 88f",
         "b.w 82f",
         "88:",
-        "vstm r4, {{s24-s31}}",
+        "vstm r4, {{s0-s7}}",
         "89:",
         "add r4, r5",
         "str r4, [sp, #4]",
