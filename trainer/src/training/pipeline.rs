@@ -36,7 +36,8 @@ pub fn needed(stage: Precision) -> Vec<Precision> {
 const FOUNDATION: &str = "foundation";
 
 /// Trains those of `stages` that are not finished, in this order: full precision first, a personal stage after the static
-/// one that it starts from; all others start from full precision with fresh ranges. Shared scores start from the Fisher information if it is estimated, else at random.
+/// one that it starts from; all others start from full precision with fresh ranges. Shared scores start from the Fisher
+/// information if it is estimated, else at random.
 ///
 /// With `train.personal.reserved` this is stacked generalisation (Wolpert, 1992): full precision and static mixed
 /// precision are first trained without the reserved interactions, in a folder of their own, and personal stages learn from
@@ -120,7 +121,10 @@ impl Level<'_> {
             };
             let (own, foundation) = (of(&models), foundation.and_then(of));
             let start = match precision {
-                _ if own.is_some() => foundation.clone().or(own.clone()).expect("its own at least"),
+                Precision::Personal | Precision::PersonalMask => foundation
+                    .clone()
+                    .or(own.clone())
+                    .expect("stages hold the one that a personal stage starts from"),
                 Precision::Fisher | Precision::Static | Precision::StaticMask
                     if config.train.fisher.windows > 0 =>
                 {
