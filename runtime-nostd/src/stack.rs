@@ -44,7 +44,7 @@ impl Core {
     /// differ by more.
     pub const fn stack_bytes(self) -> usize {
         match self {
-            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => 2688,
+            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => 2880,
             Self::CortexM55 => 2600,
             Self::Riscv32 => 2584,
             Self::Aarch64 => 4432,
