@@ -68,6 +68,38 @@ fn stages_learn_from_full_precision() {
     }
 }
 
+/// A run whose full precision is the same teaches as the run's own would; one with a longer window teaches otherwise; one
+/// with a shorter window, or of other data, is refused.
+#[test]
+fn another_run_teaches() {
+    let desk = Desk::new();
+    let small = ["model.window=6", "train.fp32.epochs=2", "train.distillation.weight=1.0"];
+    let train = |run, more: &[&'static str]| desk.train_args(run, &[&small, more].concat());
+    let longer = ["model.window=8", "train.distillation.weight=0.0"];
+    desk.ok(&train("longer", &longer));
+    desk.ok(&train("own", &[]));
+    desk.ok(&train("same", &["train.distillation.teacher=own"]));
+    desk.ok(&train("other", &["train.distillation.teacher=longer"]));
+    let read =
+        |run: &str, stage| fs::read(desk.path(&format!("{run}/checkpoints/{stage}.safetensors"))).unwrap();
+    for stage in ["fp32", "static", "personal"] {
+        assert!(read("own", stage) == read("same", stage), "{stage}");
+        assert_eq!(read("own", stage) == read("other", stage), stage == "fp32", "{stage}");
+    }
+    let refused = |more: &[&'static str]| {
+        let output = desk.run(&train("refused", more));
+        fs::remove_dir_all(desk.path("refused")).unwrap();
+        assert!(!output.status.success());
+        text(&output.stderr)
+    };
+    let said = refused(&["model.window=8", "train.distillation.teacher=own"]);
+    assert!(said.contains("train.distillation.teacher: own: its training windows are shorter"), "{said}");
+    let said = refused(&["data.min_length=2", "train.distillation.teacher=own"]);
+    assert!(said.contains("train.distillation.teacher: own: its data are others"), "{said}");
+    let said = refused(&["train.distillation.teacher=none"]);
+    assert!(said.contains("train.distillation.teacher: none: no run is there"), "{said}");
+}
+
 /// Stopped early after two worse validations; killed on the way and gone on with, at the same epoch with the same
 /// weights. Each process writes events of its own.
 #[cfg(unix)]
@@ -79,6 +111,7 @@ fn an_early_end_is_the_same_after_a_kill() {
         "train.fp32.learning_rate=0.03",
         "train.choose_by=cross-entropy",
         "train.patience=2",
+        "train.averaging=0.9",
     ];
     desk.ok(&desk.train_args("whole", &more));
     let all = epochs(&desk, "whole", "fp32");

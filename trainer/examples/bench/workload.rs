@@ -71,7 +71,7 @@ pub(crate) fn train(
         teacher: None,
         sensitivities: None,
     };
-    let mut adam = Adam::default();
+    let mut adam = Adam::default().configured(&config.train);
     let mut steps = Vec::new();
     let learnt = |adam: &Adam| adam.moments.values().map(|moments| moments.first.dims()[0]).sum();
     while wants(&steps, learnt(&adam))? {

@@ -271,6 +271,8 @@ pub struct TrainConfig {
     pub clip: f32,
     /// Decoupled decay of matrices.
     pub weight_decay: f32,
+    /// Share that a step keeps of the running mean of weights; 0 is no mean.
+    pub averaging: f32,
     /// Of straight-through gates.
     pub gate_temperature: f32,
     /// Epochs between validations.
@@ -320,6 +322,8 @@ pub struct DistillationConfig {
     pub weight: f32,
     /// Of both softmaxes.
     pub temperature: f32,
+    /// Run folder of another teacher; empty is the run itself.
+    pub teacher: std::path::PathBuf,
 }
 
 /// Names of losses.

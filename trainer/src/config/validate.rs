@@ -118,6 +118,7 @@ impl Config {
             t.weight_decay,
             "must lie in 0..=10",
         )?;
+        check(share(t.averaging.into()), "train.averaging", t.averaging, "must lie in 0..1")?;
         check(
             positive(t.gate_temperature.into()),
             "train.gate_temperature",

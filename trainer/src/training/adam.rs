@@ -1,10 +1,12 @@
 //! Adam (Kingma and Ba 2015, arXiv 1412.6980) with the gradient of all parameters clipped together and decoupled weight
-//! decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
+//! decay (Loshchilov and Hutter 2019, arXiv 1711.05101), and the running mean of the weights it goes through (Polyak and
+//! Juditsky 1992; exponential, with the bias to the first steps taken out).
 //!
-//! Moments are kept by parameter name, so that a checkpoint holds them beside the weights in one file.
+//! Moments and means are kept by parameter name, so that a checkpoint holds them beside the weights in one file.
 
+use crate::config::TrainConfig;
 use crate::tensor::{Backend, Device, Tensor, values};
-use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
 use pulp::Arch;
@@ -23,6 +25,12 @@ pub struct Adam {
     pub moments: BTreeMap<String, Moments>,
     /// Share of every matrix that a step at rate 1 takes away; vectors (biases, norms, ranges) keep theirs.
     pub weight_decay: f32,
+    /// Share that a step keeps of `means`; 0 keeps none.
+    pub averaging: f32,
+    /// Threads that a large parameter is updated by, on the CPU; 0 and 1 are one. The result is the same.
+    pub threads: usize,
+    /// Running means of weights by parameter name, flat.
+    pub means: BTreeMap<String, Tensor<1>>,
 }
 
 /// Running means of a parameter's gradient and squared gradient, flat.
@@ -46,6 +54,12 @@ impl Moments {
 }
 
 impl Adam {
+    /// This state under the settings of a configuration.
+    pub fn configured(self, train: &TrainConfig) -> Self {
+        let TrainConfig { weight_decay, averaging, shards: threads, .. } = *train;
+        Self { weight_decay, averaging, threads, ..self }
+    }
+
     /// One step on the parameters of `module` that have a gradient in `shards`, whose gradients add up.
     ///
     /// `clip` bounds the Euclidean norm of the whole gradient.
@@ -65,10 +79,18 @@ impl Adam {
             rate: learning_rate as f32 * bias2 / (1.0 - BETA1.powi(t)),
             kept: 1.0 - learning_rate as f32 * self.weight_decay,
             epsilon: EPSILON * bias2,
+            threads: self.threads,
         };
         let scale = Scale::of(&mut sums.gradients, clip);
         let gradients = sums.gradients;
-        module.map(&mut Update { adam: self, gradients, scale, rule, path: Vec::new() })
+        // The plain mean of the first steps, until they are as many as an exponential one remembers.
+        let kept_mean = self.averaging.min(1.0 - 1.0 / t as f32);
+        module.map(&mut Update { adam: self, gradients, scale, rule, kept_mean, path: Vec::new() })
+    }
+
+    /// `module` with the running means in place of the weights that have one.
+    pub fn averaged<M: Module<Backend>>(&self, module: M) -> M {
+        module.map(&mut Averaged { means: &self.means, path: Vec::new() })
     }
 }
 
@@ -120,7 +142,7 @@ impl Scale {
         for gradient in gradients.values_mut() {
             match gradient {
                 Gradient::Host(data) => {
-                    host += values(data).iter().map(|&g| f64::from(g).powi(2)).sum::<f64>()
+                    host += square_sum(values(data));
                 }
                 Gradient::Device(gradient) => {
                     let square = gradient.clone().square().sum();
@@ -135,6 +157,18 @@ impl Scale {
     }
 }
 
+/// The squares' sum, in eight running sums so that no addition waits for the one before.
+fn square_sum(values: &[f32]) -> f64 {
+    Arch::new().dispatch(|| {
+        let (eights, rest) = values.as_chunks::<8>();
+        let mut sums = [0.0f64; 8];
+        for eight in eights {
+            sums.iter_mut().zip(eight).for_each(|(sum, &g)| *sum += f64::from(g) * f64::from(g));
+        }
+        sums.into_iter().sum::<f64>() + rest.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>()
+    })
+}
+
 /// The numbers of one step.
 #[derive(Clone, Copy)]
 struct Rule {
@@ -142,11 +176,33 @@ struct Rule {
     /// Share of a matrix that decay leaves.
     kept: f32,
     epsilon: f32,
+    threads: usize,
 }
+
+/// Elements that are worth a thread.
+const PART: usize = 1 << 16;
 
 impl Rule {
     /// In one pass: a large table is read and written once, with nothing allocated.
     fn on_host(self, gradient: &[f32], scale: f32, [first, second, weights]: [&mut [f32]; 3]) {
+        let whole = gradient.len();
+        let part = whole.div_ceil(self.threads.max(1)).max(PART);
+        let parts = (gradient.chunks(part).zip(first.chunks_mut(part)))
+            .zip(second.chunks_mut(part).zip(weights.chunks_mut(part)));
+        std::thread::scope(|scope| {
+            for (at, ((gradient, first), (second, weights))) in parts.enumerate() {
+                let mut update = move || self.on_part(gradient, scale, [first, second, weights]);
+                // The last part is this thread's own.
+                if (at + 1) * part < whole {
+                    scope.spawn(update);
+                } else {
+                    update()
+                }
+            }
+        });
+    }
+
+    fn on_part(self, gradient: &[f32], scale: f32, [first, second, weights]: [&mut [f32]; 3]) {
         let moments = first.iter_mut().zip(second);
         Arch::new().dispatch(|| {
             for ((g, (m, v)), w) in gradient.iter().zip(moments).zip(weights) {
@@ -178,6 +234,7 @@ struct Update<'a> {
     gradients: BTreeMap<ParamId, Gradient>,
     scale: Scale,
     rule: Rule,
+    kept_mean: f32,
     path: Vec<String>,
 }
 
@@ -214,8 +271,37 @@ impl ModuleMapper<Backend> for Update<'_> {
             (Gradient::Device(gradient), Scale::Device(scale)) => rule.on_device(gradient, scale, state),
             _ => unreachable!("gradients are all in one place"),
         };
+        if self.adam.averaging > 0.0 {
+            let mean = match self.adam.means.remove(&name) {
+                Some(mean) => mean * self.kept_mean + weights.clone() * (1.0 - self.kept_mean),
+                None => weights.clone(),
+            };
+            self.adam.means.insert(name.clone(), mean);
+        }
         self.adam.moments.insert(name, Moments { first, second });
         Param::from_mapped_value(id, Tensor::from_inner(weights.reshape(shape)).require_grad(), mapper)
+    }
+}
+
+struct Averaged<'a> {
+    means: &'a BTreeMap<String, Tensor<1>>,
+    path: Vec<String>,
+}
+
+impl ModuleMapper<Backend> for Averaged<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(mean) = self.means.get(&self.path.join(".")) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let mean = Tensor::from_inner(mean.clone().reshape(tensor.dims()));
+        Param::from_mapped_value(id, mean.set_require_grad(tensor.is_require_grad()), mapper)
     }
 }
 
@@ -223,7 +309,6 @@ impl ModuleMapper<Backend> for Update<'_> {
 mod tests {
     use super::*;
     use crate::tensor::{floats, to_host};
-    use burn::module::Module;
 
     #[derive(Module, Debug)]
     struct Point<B: burn::prelude::Backend> {
@@ -264,6 +349,22 @@ mod tests {
         found.iter().zip(x).for_each(|(a, b)| assert!((f64::from(*a) - b).abs() < 1e-5, "{a} {b}"));
     }
 
+    /// Of three weights the plain mean, of the fourth on what an exponential one with these shares is.
+    #[test]
+    fn weights_are_averaged() {
+        let (mut adam, mut point) = (Adam { averaging: 2.0 / 3.0, ..Adam::default() }, start());
+        let mut mean = [0.0f32; 2];
+        for kept in [0.0, 1.0 / 2.0, 2.0 / 3.0, 2.0 / 3.0] {
+            point = step(point, &mut adam, 1, 1e9);
+            let now = to_host(point.at.val());
+            mean.iter_mut().zip(now).for_each(|(mean, now)| *mean = *mean * kept + now * (1.0 - kept));
+        }
+        let found = to_host(adam.averaged(point.clone()).at.val());
+        found.iter().zip(mean).for_each(|(a, b)| assert!((a - b).abs() < 1e-6, "{a} {b}"));
+        assert!(found != to_host(point.at.val()));
+        assert_eq!(to_host(Adam::default().averaged(point.clone()).at.val()), to_host(point.at.val()));
+    }
+
     #[derive(Module, Debug)]
     struct Pair<B: burn::prelude::Backend> {
         vector: Param<burn::Tensor<B, 1>>,
@@ -285,17 +386,18 @@ mod tests {
         assert_eq!([to_host(pair.vector.val()), to_host(pair.matrix.val())], [[2.0], [2.0 * 0.95]]);
     }
 
-    /// One pass on the host and operation by operation are the same to the last bit.
+    /// One pass on the host, of two threads, and operation by operation are the same to the last bit.
     #[test]
     fn host_and_device_agree() {
         let device = Device::Flex(Default::default());
-        let wave = |f: f32| (0..50).map(|i| (i as f32 * f).sin()).collect::<Vec<_>>();
-        let rule = Rule { rate: 0.01, kept: 0.99, epsilon: 1e-8 };
+        let n = 2 * PART + 50;
+        let wave = |f: f32| (0..n).map(|i| (i as f32 * f).sin()).collect::<Vec<_>>();
+        let rule = Rule { rate: 0.01, kept: 0.99, epsilon: 1e-8, threads: 2 };
         let (gradient, state) =
             (wave(0.7), [wave(0.3), wave(0.5).iter().map(|x| x.abs()).collect(), wave(1.1)]);
         let mut host = state.clone();
         rule.on_host(&gradient, 0.5, host.each_mut().map(Vec::as_mut_slice));
-        let tensor = |data: Vec<f32>| floats(data, [50], &device);
+        let tensor = |data: Vec<f32>| floats(data, [n], &device);
         let scale = floats(vec![0.5], [1], &device);
         assert_eq!(host, rule.on_device(tensor(gradient), scale, state.map(tensor)).map(to_host));
     }

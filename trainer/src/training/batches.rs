@@ -22,7 +22,9 @@ pub struct Window {
 pub struct Example<'a> {
     /// User row.
     pub user: usize,
-    /// Item rows fed to the backbone, oldest first.
+    /// Item rows up to the last input, oldest first.
+    pub history: &'a [u32],
+    /// Item rows fed to the backbone, the last ones of the history.
     pub inputs: &'a [u32],
     /// Item rows to predict, as many.
     pub targets: &'a [u32],
@@ -98,11 +100,13 @@ fn in_batches(mut windows: Vec<Window>, batch: usize, rng: &mut impl Rng) -> Vec
 impl Window {
     /// The window with every target counted.
     pub fn whole<'a>(&self, data: &HeldOut<'a>) -> Example<'a> {
-        let items = &data.train(self.user)[self.start..self.end];
+        let items = data.train(self.user);
+        let history = &items[..self.end - 1];
         Example {
             user: self.user,
-            inputs: &items[..items.len() - 1],
-            targets: &items[1..],
+            history,
+            inputs: &history[self.start..],
+            targets: &items[self.start + 1..self.end],
             first_target: 0,
             profile: &[],
         }

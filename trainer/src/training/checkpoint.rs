@@ -3,7 +3,7 @@
 //! A file appears under its name only when it is whole: it is written beside it and renamed.
 
 use super::adam::{Adam, Moments};
-use crate::tensor::{Backend, Device, Tensor, to_host};
+use crate::tensor::{Backend, Device, Tensor, floats, to_host};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::TensorData;
 use safetensors::tensor::{Dtype, TensorView};
@@ -106,6 +106,9 @@ pub enum CheckpointError {
 const PROGRESS: &str = "chord.progress";
 const STEPS: &str = "chord.optimiser_steps";
 
+/// Before the name of a parameter whose running mean a tensor is.
+const MEAN: &str = "adam.mean.";
+
 /// Writes `module`, and the optimiser with its progress if given, to `path`.
 ///
 /// # Errors
@@ -123,6 +126,9 @@ pub fn save<M: Module<Backend>>(
                 let shape = tensor.dims().to_vec();
                 tensors.insert(format!("adam.{kind}.{name}"), (shape, bytes(tensor.clone())));
             }
+        }
+        for (name, mean) in &adam.means {
+            tensors.insert(format!("{MEAN}{name}"), (mean.dims().to_vec(), bytes(mean.clone())));
         }
         metadata.insert(PROGRESS.to_owned(), serde_json::to_string(progress).expect("plain data"));
         metadata.insert(STEPS.to_owned(), adam.steps.to_string());
@@ -188,6 +194,11 @@ pub fn load<M: Module<Backend>>(
             let first = values(path, &stored, name)?;
             let second = values(path, &stored, &format!("adam.second.{parameter}"))?;
             adam.moments.insert(parameter.to_owned(), Moments::from_host(first, second, plain));
+        }
+        if let Some(parameter) = name.strip_prefix(MEAN) {
+            let mean = values(path, &stored, name)?;
+            let n = mean.len();
+            adam.means.insert(parameter.to_owned(), floats(mean, [n], plain));
         }
     }
     Ok((module, Some((adam, progress))))

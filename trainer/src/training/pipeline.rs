@@ -2,9 +2,12 @@
 
 use super::metrics_log::MetricsLog;
 use super::stage::{Stage, TrainingError, finished};
-use crate::config::Config;
+use super::step::Teacher;
+use crate::config::{Config, DataConfig, DistillationConfig};
 use crate::data::HeldOut;
+use crate::model::backbone::Backbone;
 use crate::model::chord::{Chord, Precision};
+use crate::run::Run;
 use crate::tensor::{Backend, Device};
 use burn::module::{AutodiffModule, Module};
 use std::path::Path;
@@ -55,10 +58,12 @@ pub fn train(
     run: &Path,
     stages: &[Precision],
 ) -> Result<(), TrainingError> {
+    let teacher = teacher(config, items, device)?;
+    let teacher = teacher.as_ref().map(|(model, context)| Teacher { model, context: *context });
     let fresh = Chord::new(config, items, device);
     let share = config.train.personal.reserved;
     if share == 0.0 {
-        let level = Level { config, data, device, run, foundation: None };
+        let level = Level { config, data, device, run, teacher, foundation: None };
         return level.train(fresh, stages).map(drop);
     }
     let (known, folder) = (data.reserving(share), run.join(FOUNDATION));
@@ -68,13 +73,37 @@ pub fn train(
     info!(
         "foundation: without the {share} of the training interactions that personal stages have for themselves"
     );
-    let level = Level { config, data: &known, device, run: &folder, foundation: None };
+    let level = Level { config, data: &known, device, run: &folder, teacher, foundation: None };
     let foundation = level.train(fresh, &first)?;
     info!("all training interactions:");
     let mut again = config.clone();
     again.train.fp32 = config.train.refit.clone();
-    let level = Level { config: &again, data, device, run, foundation: Some(&foundation) };
+    let level = Level { config: &again, data, device, run, teacher, foundation: Some(&foundation) };
     level.train(foundation[0].1.clone(), stages).map(drop)
+}
+
+/// The teacher that `train.distillation` names, on the plain device, and how many items before a training window it sees:
+/// those that its own windows are longer by.
+fn teacher(
+    config: &Config,
+    items: u32,
+    device: &Device,
+) -> Result<Option<(Backbone<Backend>, usize)>, TrainingError> {
+    let DistillationConfig { weight, teacher: folder, .. } = &config.train.distillation;
+    if *weight == 0.0 || folder.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let run = Run::open(folder)?;
+    let refused = |why| TrainingError::Teacher { run: folder.clone(), why };
+    let data = DataConfig { cache: config.data.cache.clone(), ..run.config.data.clone() };
+    if data != config.data {
+        return Err(refused("its data are others"));
+    }
+    let longer = run.config.training_window().checked_sub(config.training_window());
+    let context =
+        longer.ok_or_else(|| refused("its training windows are shorter than those that it is to teach"))?;
+    let model = load(&run.config, items, device, folder, Precision::Fp32)?;
+    Ok(Some((model.backbone.valid(), context)))
 }
 
 /// The stage before a personal one, whose model it starts from.
@@ -95,6 +124,8 @@ struct Level<'a> {
     data: &'a HeldOut<'a>,
     device: &'a Device,
     run: &'a Path,
+    /// Another teacher than its own full-precision model.
+    teacher: Option<Teacher<'a>>,
     /// Models that personal stages start from instead of this level's own.
     foundation: Option<&'a [Trained]>,
 }
@@ -102,13 +133,14 @@ struct Level<'a> {
 impl Level<'_> {
     /// The models of `stages`, the first of which is full precision and starts at `start`.
     fn train(&self, start: Chord<Backend>, stages: &[Precision]) -> Result<Vec<Trained>, TrainingError> {
-        let Self { config, data, device, run, foundation } = *self;
+        let Self { config, data, device, run, teacher, foundation } = *self;
         let mut log = MetricsLog::open(run)?;
         let first =
             Stage { config, data, device, run, precision: Precision::Fp32, teacher: None, transfer: None };
         let fp32 = first.train(start, &mut log)?;
-        let teacher = (config.train.distillation.weight > 0.0).then(|| fp32.backbone.valid());
-        let stage = |precision| Stage { precision, teacher: teacher.as_ref(), ..first };
+        let own = (config.train.distillation.weight > 0.0).then(|| fp32.backbone.valid());
+        let teacher = teacher.or(own.as_ref().map(|model| Teacher { model, context: 0 }));
+        let stage = |precision| Stage { precision, teacher, ..first };
         let deviations = config.quantisation.range_deviations;
         let layers = fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations));
         let ranged = Chord { backbone: layers, ..fp32.clone() };

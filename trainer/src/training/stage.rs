@@ -7,7 +7,7 @@ use super::device_memory::within_memory;
 use super::fisher;
 use super::metrics_log::{MetricsLog, Record};
 use super::process_memory::ProcessMemory;
-use super::step::{StepContext, mix};
+use super::step::{StepContext, Teacher, mix};
 use super::{interrupt, progress, shrinkage, transfer};
 use crate::allocator::{AllocationError, Allocator};
 use crate::config::{Config, Schedule};
@@ -15,8 +15,8 @@ use crate::data::{HeldOut, Split};
 use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::evaluation::{EvaluationError, Report};
 use crate::hypernetwork::Channels;
-use crate::model::backbone::Backbone;
 use crate::model::chord::{Chord, Precision, allocator};
+use crate::run::RunError;
 use crate::tensor::{Backend, Device};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -60,6 +60,17 @@ pub enum TrainingError {
     /// There is nothing to train on.
     #[error("no user has two training interactions")]
     NoBatches,
+    /// The run named as teacher cannot be opened.
+    #[error("train.distillation.teacher: {0}")]
+    Run(#[from] RunError),
+    /// The run named as teacher does not fit.
+    #[error("train.distillation.teacher: {run}: {why}")]
+    Teacher {
+        /// The run folder.
+        run: PathBuf,
+        /// What does not fit.
+        why: &'static str,
+    },
     /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -91,8 +102,8 @@ pub struct Stage<'a> {
     pub run: &'a Path,
     /// How weights are chosen while it trains.
     pub precision: Precision,
-    /// The full-precision model to learn from, on the plain device.
-    pub teacher: Option<&'a Backbone<Backend>>,
+    /// The full-precision model to learn from.
+    pub teacher: Option<Teacher<'a>>,
     /// The model that this stage starts from, and the one of the same origin that gets what it learns.
     pub transfer: Option<[&'a Chord<Backend>; 2]>,
 }
@@ -198,7 +209,7 @@ impl Stage<'_> {
             }
             info!("{name}: going on from epoch {}, step {}", progress.epoch + 1, progress.step);
         }
-        adam.weight_decay = self.config.train.weight_decay;
+        adam = adam.configured(&self.config.train);
         model = model.learning(self.precision, &self.config.train);
         let schedule = self.schedule();
         let allocator = allocator(self.config, self.precision, &Channels::of(&model.backbone));
@@ -285,12 +296,13 @@ impl Stage<'_> {
             }
             let loss = progress.loss_sum / progress.positions.max(1) as f64;
             let seconds = began.elapsed().as_secs_f64();
-            let validation = self.validate(&model, epoch, schedule.epochs)?;
+            let averaged = adam.averaged(model.clone());
+            let validation = self.validate(&averaged, epoch, schedule.epochs)?;
             if let Some(report) = &validation {
                 let figure = train.choose_by.figure(report);
                 if progress.best.is_none_or(|(best, _)| train.choose_by.better(figure, best)) {
                     (progress.best, progress.stale) = (Some((figure, epoch + 1)), 0);
-                    checkpoint::save(&best, &model, None)?;
+                    checkpoint::save(&best, &averaged, None)?;
                 } else {
                     progress.stale += 1;
                 }

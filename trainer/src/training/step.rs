@@ -3,8 +3,8 @@
 use super::adam::Adam;
 use super::batches::{Example, Window};
 use super::loss::{
-    Loss, Teacher, bce, distillation, distinct_negatives, other_items, sampled_distillation, sampled_softmax,
-    softmax,
+    Loss, TeacherOutput, bce, distillation, distinct_negatives, other_items, sampled_distillation,
+    sampled_softmax, softmax,
 };
 use crate::allocator::{AllocationError, Allocator};
 use crate::config::{Config, DistillationConfig, LossName};
@@ -37,10 +37,19 @@ pub struct StepContext<'a> {
     pub allocator: &'a Allocator,
     /// An autodiff device.
     pub device: &'a Device,
-    /// The full-precision model that the stage learns from beside the data, on the plain device.
-    pub teacher: Option<&'a Backbone<Backend>>,
+    /// The full-precision model that the stage learns from beside the data.
+    pub teacher: Option<Teacher<'a>>,
     /// What personal deviations are drawn towards, [users][channels], with its weight in the loss of a position.
     pub sensitivities: Option<(f32, &'a [Vec<f32>])>,
+}
+
+/// A full-precision model that another one learns from.
+#[derive(Clone, Copy)]
+pub struct Teacher<'a> {
+    /// The model, on the plain device.
+    pub model: &'a Backbone<Backend>,
+    /// Items before a training window that it sees, too.
+    pub context: usize,
 }
 
 /// The loss of one step.
@@ -184,27 +193,21 @@ impl StepContext<'_> {
                 rate: self.config.model.dropout,
             },
         );
-        let tokens = hidden.dims()[1];
         let began = Instant::now();
-        let mut rows = Vec::new();
-        let mut targets = Vec::new();
-        for (b, example) in examples.iter().enumerate() {
-            let pad = tokens - example.inputs.len();
-            for t in example.first_target..example.targets.len() {
-                rows.push((b * tokens + pad + t) as i32);
-                targets.push(example.targets[t] as i32);
-            }
-        }
-        let n = rows.len();
+        let targets: Vec<i32> =
+            examples.iter().flat_map(|e| &e.targets[e.first_target..]).map(|&item| item as i32).collect();
         assembly += began.elapsed();
+        // The states that predict them: the last ones of each sequence, which ends where its row does.
         let counted = |hidden: Tensor<3>| {
             let [batch, tokens, dim] = hidden.dims();
-            let rows = integers(rows.clone(), [n], &hidden.device());
+            let counts = examples.iter().map(|e| e.targets.len() - e.first_target).enumerate();
+            let rows = counts.flat_map(|(b, count)| (b + 1) * tokens - count..(b + 1) * tokens);
+            let rows = integers(rows.map(|row| row as i32).collect(), [targets.len()], &hidden.device());
             hidden.reshape([batch * tokens, dim]).select(0, rows)
         };
-        let taught = self.teacher.map(|teacher| Teacher {
-            hidden: counted(teach(teacher, &inputs)),
-            items: teacher.items().val(),
+        let taught = self.teacher.map(|teacher| TeacherOutput {
+            hidden: counted(teacher.hidden(examples)),
+            items: teacher.model.items().val(),
         });
         let seeds = [step_seed, seed];
         let loss = self.loss(counted(hidden), model.backbone.items().val(), targets, taught.as_ref(), seeds);
@@ -223,11 +226,11 @@ impl StepContext<'_> {
         hidden: Tensor<2>,
         items: Tensor<2>,
         targets: Vec<i32>,
-        teacher: Option<&Teacher>,
+        teacher: Option<&TeacherOutput>,
         [step_seed, seed]: [u64; 2],
     ) -> Loss {
         let settings = &self.config.train.loss;
-        let DistillationConfig { weight, temperature } = self.config.train.distillation;
+        let DistillationConfig { weight, temperature, .. } = self.config.train.distillation;
         let (catalogue, n) = (items.dims()[0], targets.len());
         let tensor = |rows: Vec<i32>| {
             let count = rows.len();
@@ -302,11 +305,49 @@ impl StepContext<'_> {
     }
 }
 
-/// The hidden states of a full-precision model on the plain device, [batch, tokens, dim].
-fn teach(model: &Backbone<Backend>, inputs: &[&[u32]]) -> Tensor<3> {
-    let sequences = Sequences::new(inputs, &model.items().device());
-    let weights = model.full_precision();
-    let activations = ActivationQuantiser::None;
-    let mut pass = Pass { weights: &weights, activations, dropout: &mut Dropout::off(), rate: 0.0 };
-    model.hidden(&sequences, &mut pass)
+impl Teacher<'_> {
+    /// Its hidden states over the examples' inputs and the context before them, [batch, tokens, dim].
+    fn hidden(&self, examples: &[Example]) -> Tensor<3> {
+        let seen = |e: &Example| e.history.len().saturating_sub(e.inputs.len() + self.context);
+        let rows: Vec<&[u32]> = examples.iter().map(|e| &e.history[seen(e)..]).collect();
+        let sequences = Sequences::new(&rows, &self.model.items().device());
+        let weights = self.model.full_precision();
+        let activations = ActivationQuantiser::None;
+        let mut pass = Pass { weights: &weights, activations, dropout: &mut Dropout::off(), rate: 0.0 };
+        self.model.hidden(&sequences, &mut pass)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::data::Sequences as Items;
+
+    /// A teacher's states see as far back as they may, and no further.
+    #[test]
+    fn a_teacher_sees_items_before_the_window() {
+        let sets = ["model.dim=8", "model.inner=8", "model.window=8"].map(str::to_owned);
+        let config = config::load(None, &sets).unwrap();
+        let device = Device::autodiff(Device::Flex(Default::default()));
+        let model = Chord::new(&config, 20, &device).valid().backbone;
+        let states = |items: [u32; 11], context: usize| {
+            let sequences: Items = [&items[..]].into_iter().collect();
+            let data = HeldOut::new(&sequences);
+            let example = Window { user: 0, start: 4, end: 8 }.whole(&data);
+            let hidden = Teacher { model: &model, context }.hidden(&[example]);
+            let [_, tokens, dim] = hidden.dims();
+            (tokens, to_host(hidden)[(tokens - 3) * dim..].to_vec())
+        };
+        let items = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+        let [before, earlier] = [3, 0].map(|at| {
+            let mut changed = items;
+            changed[at] = 19;
+            changed
+        });
+        assert_eq!(states(items, 0), states(before, 0));
+        assert_ne!(states(items, 3).1, states(before, 3).1);
+        assert_eq!(states(items, 3), states(earlier, 3));
+        assert_eq!([0, 3, 9].map(|context| states(items, context).0), [3, 6, 7]);
+    }
 }

@@ -5,7 +5,7 @@ use crate::tensor::{IntTensor, Tensor};
 use burn::tensor::activation::log_softmax;
 
 /// What the teacher makes of the student's positions; not tracked.
-pub struct Teacher {
+pub struct TeacherOutput {
     /// [positions, dim of the teacher].
     pub hidden: Tensor<2>,
     /// [items, dim of the teacher].
@@ -13,7 +13,7 @@ pub struct Teacher {
 }
 
 /// Divergence over the catalogue of `hidden` [positions, dim] and `items` [items, dim] from the teacher, chunk by chunk.
-pub fn distillation(hidden: Tensor<2>, items: Tensor<2>, teacher: &Teacher, temperature: f32) -> Loss {
+pub fn distillation(hidden: Tensor<2>, items: Tensor<2>, teacher: &TeacherOutput, temperature: f32) -> Loss {
     let (h, e) = (hidden.clone().inner(), items.clone().inner());
     let positions = h.dims()[0];
     let mut sum = Tensor::<1>::zeros([1], &h.device());
@@ -43,7 +43,7 @@ pub fn sampled_distillation(
     items: Tensor<2>,
     targets: IntTensor<1>,
     negatives: IntTensor<1>,
-    teacher: &Teacher,
+    teacher: &TeacherOutput,
     temperature: f32,
 ) -> Loss {
     let h = hidden.clone().inner();
@@ -121,7 +121,7 @@ mod tests {
         // More than one chunk; a teacher of another size.
         let (n, v, t) = (chunk(11) + 17, 11, 2.0);
         let (h, e) = (wave(n, 4, 0.7, &device).require_grad(), wave(v, 4, 1.3, &device).require_grad());
-        let teacher = Teacher { hidden: wave(n, 6, 0.9, &plain), items: wave(v, 6, 0.4, &plain) };
+        let teacher = TeacherOutput { hidden: wave(n, 6, 0.9, &plain), items: wave(v, 6, 0.4, &plain) };
         let ours = distillation(h.clone(), e.clone(), &teacher, t);
         let student = h.clone().matmul(e.clone().transpose()) / t;
         let taught = teacher.hidden.clone().matmul(teacher.items.clone().transpose()) / t;
@@ -135,7 +135,7 @@ mod tests {
         let (v, t) = (30, 1.5);
         let (targets, drawn) = ([3, 9, 3, 12, 20], [1, 9, 4, 25, 20, 7]);
         let (h, e) = (wave(5, 4, 0.7, &device).require_grad(), wave(v, 4, 1.3, &device).require_grad());
-        let teacher = Teacher { hidden: wave(5, 6, 0.9, &plain), items: wave(v, 6, 0.4, &plain) };
+        let teacher = TeacherOutput { hidden: wave(5, 6, 0.9, &plain), items: wave(v, 6, 0.4, &plain) };
         let (y, negatives) =
             (integers(targets.to_vec(), [5], &device), integers(drawn.to_vec(), [6], &device));
         let ours = sampled_distillation(h.clone(), e.clone(), y, negatives, &teacher, t);
@@ -158,7 +158,7 @@ mod tests {
         let plain = Device::Flex(Default::default());
         let device = Device::autodiff(plain.clone());
         let (h, e) = (wave(5, 4, 0.7, &device).require_grad(), wave(9, 4, 1.3, &device).require_grad());
-        let teacher = Teacher { hidden: h.clone().inner(), items: e.clone().inner() };
+        let teacher = TeacherOutput { hidden: h.clone().inner(), items: e.clone().inner() };
         let loss = distillation(h.clone(), e.clone(), &teacher, 3.0);
         assert!(to_host(loss.sum)[0].abs() < 1e-4);
         let gradients = loss.surrogate.backward();

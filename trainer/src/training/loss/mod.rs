@@ -10,7 +10,7 @@ mod sampled_softmax;
 mod softmax;
 
 pub use bce::bce;
-pub use distillation::{Teacher, distillation, sampled_distillation};
+pub use distillation::{TeacherOutput, distillation, sampled_distillation};
 pub use sampled_softmax::sampled_softmax;
 pub use softmax::softmax;
 
