@@ -59,14 +59,14 @@ impl Linear for Dsp {
         if pass.twin {
             groups::<8>(outputs, widths, 2, |channels| {
                 twin_channels(channels.map(|channel| layer.codes(channel)), pass.rows.weights());
-                pass.multiply(Layout::Twin, 2, numbers(layer, channels, 2).as_flattened());
+                pass.multiply(Layout::Twin, 2, marked(layer, channels, 2).as_flattened());
             });
         }
         let plain: &[u8] = if pass.twin { &[8, 4] } else { &[8, 4, 2] };
         for &bits in plain {
             groups::<4>(outputs, widths, bits, |channels| {
                 four_channels(channels.map(|channel| layer.codes(channel)), bits, pass.rows.weights());
-                pass.multiply(Layout::Plain, bits, numbers(layer, channels, bits).as_flattened());
+                pass.multiply(Layout::Plain, bits, marked(layer, channels, bits).as_flattened());
             });
         }
     }
@@ -84,12 +84,7 @@ impl Linear for Dsp {
             && out.len() == layer.outputs
             && let Some(row) = WideRow::new(tokens.codes, scale, scratch)
         {
-            let (runs, constants) = packed::runs(layer.inputs, packed);
-            for &[channel, bias] in constants {
-                out.get_mut(channel as usize).into_iter().for_each(|y| *y = f32::from_bits(bias));
-            }
-            runs.into_iter().for_each(|run| row.multiply(run, out));
-            return;
+            return row.multiply(packed, out);
         }
         let (runs, constants) = packed::runs(layer.inputs, packed);
         let Some(mut pass) = Pass::new(tokens, layer.inputs, layer.outputs, scratch, out) else {
@@ -112,6 +107,13 @@ impl Linear for Dsp {
     fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
         dot::dot(token, codes)
     }
+}
+
+/// As [`numbers`], with the [`mark`](packed::mark) of outputs side by side.
+fn marked<const N: usize>(layer: &LayerView<'_>, channels: [usize; N], bits: u8) -> [[u32; N]; 3] {
+    let mut numbers = numbers(layer, channels, bits);
+    packed::mark(&mut numbers[0]);
+    numbers
 }
 
 /// Kernels of cores with these instructions: the FPU's loops are the same.

@@ -28,6 +28,8 @@ struct Job {
     acts: *const u32,
     groups: *const u32,
     groups_end: *const u32,
+    /// As `limit`, of a group's outputs side by side, with the bits of a mark; nothing marked is within 0.
+    side_by_side: usize,
     layout: Layout,
 }
 
@@ -45,6 +47,11 @@ pub(super) enum Layout {
 }
 
 impl Layout {
+    /// Channels of a group.
+    const fn channels(self) -> usize {
+        if matches!(self, Self::Twin | Self::PackedTwo) { 8 } else { 4 }
+    }
+
     /// Words of a group.
     #[inline(never)]
     pub(super) fn group(self, pairs: usize) -> usize {
@@ -68,7 +75,7 @@ pub(super) struct WideRows<'p> {
 }
 
 impl<'p> WideRows<'p> {
-    /// Widens rows into [`words`](super::super::dsp_words). `None` if the buffers do not fit together.
+    /// Widens rows into memory of as much as the kernel's part of `scratch_words`. `None` if the buffers do not fit together.
     pub(super) fn new(tokens: Tokens<'_>, inputs: usize, memory: &'p mut [u32]) -> Option<Self> {
         let (count, pairs) = (tokens.scales.len(), pairs(inputs));
         let words = count.div_ceil(2) * row_pair_words(pairs) + ROWS_END;
@@ -139,11 +146,13 @@ impl<'p> WideRows<'p> {
             acts: acts.wrapping_add(2),
             groups,
             groups_end: groups.wrapping_add(found * group),
+            side_by_side: (4 * outputs).checked_sub(4 * layout.channels()).map_or(0, |place| place | 3),
             layout,
         };
-        // SAFETY: `run` reads `found` groups; it reads the rows in whole pairs up to their end, as `new` left them: they name
-        // `weights`, which it writes and reads from end to end, and places in itself. Of each pair's rows, whose outputs `out`
-        // has, it writes floats at offsets up to the last float of a row, which it checks.
+        // SAFETY: `run` reads `found` groups; it reads the rows in whole pairs up to their end, as `new` left them, as nothing
+        // else writes to them but `start` to their sums: they name `weights`, which it writes and reads from end to end, and
+        // places in itself. Of each pair's rows, whose outputs `out` has, it writes floats at offsets up to the last float of a
+        // row, which it checks.
         unsafe { run(&job) }
     }
 }
@@ -397,7 +406,15 @@ macro_rules! take_out {
 macro_rules! scatter {
     ($offsets:literal, $a:literal, $b:literal) => {
         concat!(
-            "ldrd r4, r5, [sp, #", $offsets, "]\n", "vmov r6, r7, ", $a, ", ", $b, "\n", "str r6, [r2, r4]\n",
+            "ldrd r4, r5, [sp, #",
+            $offsets,
+            "]\n",
+            "vmov r6, r7, ",
+            $a,
+            ", ",
+            $b,
+            "\n",
+            "str r6, [r2, r4]\n",
             "str r7, [r2, r5]\n",
         )
     };
@@ -428,11 +445,12 @@ macro_rules! scatter_twins {
 /// what one load puts into registers: the streams, where its eight sums start, where to go on; then its inputs, scales and
 /// parities. The end of the rows has no more than the first of these.
 // Registers: r0 activations, r1 weights, r4-r7 sums of the first row, r8-r11 of the second, the rest passes through; behind the
-// block r2 row of outputs, r3 stride. s16-s23 steps, s24-s31 biases, or s16-s19 and s20-s23; s8-s9 scales. The condition flags
-// pass through all rows: ne where twins do not lie side by side (cs) or have parts (cc; mi if not side by side). At sp lie: 0
-// out, 4 stride, 8 after the block, 12 flags of parts, 16 entry into the block, 20 end of the weights, 24 parts in 2^14, 28
-// weights, 32 out of the first row, 36 stride of twos, 40 what goes to 8, 44 zero, 48 fours of inputs, 52 limit, 56
-// activations, 60 group, 64 end of the groups, 68 start of a group, 72 unpack, 80 offsets, 112 low sums taken out.
+// block r2 row of outputs, r3 stride. s16-s23 steps, s24-s31 biases, of four channels s16-s19 and s20-s23; s8-s9 scales. The
+// condition flags pass through the block: ne where twins do not lie side by side (then cs) or have parts (cc; mi if not side by
+// side). At sp lie: 0 out, 4 stride, 8 behind the block, 12 behind the last of several parts, of twins 0 side by side, else odd,
+// 16 entry into the block, 20 end of the weights, 24 parts in 2^14, 28 weights, 32 out of the first row, 36 stride of twos, 40
+// and 44 what goes to 8 and 12 side by side, 48 fours of inputs, 52 limit, 56 activations, 60 group, 64 end of the groups, 68
+// limit side by side, 72 start of a group, 76 unpack, 80 offsets, 112 low sums taken out.
 #[unsafe(naked)]
 unsafe extern "C" fn run(_job: &Job) {
     naked_asm!(
@@ -467,37 +485,31 @@ unsafe extern "C" fn run(_job: &Job) {
         "ldrd r0, r12, [sp, #60]",
         "cmp r0, r12",
         "beq 69f",
-        "ldr pc, [sp, #68]",
-        // Of four channels.
+        "ldr pc, [sp, #72]",
+        // Of four channels, side by side if the first offset is marked.
         ".p2align 2",
         "52:",
         "ldm r0!, {{r4-r7}}",
         "vldmia r0!, {{s16-s23}}",
-        "ldr r12, [sp, #52]",
-        "cmp r4, r12",
-        "it ls",
-        "cmpls r7, r12",
-        "bhi 69f",
         "add r2, sp, #28",
         "ldm r2, {{r1-r3, r8, r9, r12}}",
-        "add r10, r2, r4",
-        // Side by side, as far as the order of a group's channels says it; the last channel may be there again.
-        "add r11, r4, #12",
-        "sub lr, r7, r6",
-        "cmp r7, r11",
-        "itt eq",
-        "cmpeq lr, #4",
-        "tsteq r4, #3",
-        "bne 53f",
-        "mov r2, r10",
+        "tst r4, #1",
+        "beq 53f",
+        "ldr r10, [sp, #68]",
+        "cmp r4, r10",
+        "bhi 69f",
+        "bic r4, #3",
+        "add r2, r4",
         "stm sp, {{r2, r3, r8, r9}}",
-        "ldr pc, [sp, #72]",
+        "ldr pc, [sp, #76]",
         "53:",
         "stm sp, {{r2, r3, r8, r9}}",
         "ldr r10, [sp, #52]",
-        "cmp r5, r10",
-        "it ls",
+        "cmp r4, r10",
+        "ittt ls",
+        "cmpls r5, r10",
         "cmpls r6, r10",
+        "cmpls r7, r10",
         "bhi 69f",
         "add r2, sp, #80",
         "stm r2, {{r4-r7}}",
@@ -508,48 +520,45 @@ unsafe extern "C" fn run(_job: &Job) {
         "54:",
         "ldm r0!, {{r4-r11}}",
         "vldmia r0!, {{s16-s31}}",
+        "tst r4, #1",
+        "beq 57f",
+        "ldr r12, [sp, #68]",
+        "cmp r4, r12",
+        "bhi 69f",
+        "bic r4, #3",
+        "add r2, sp, #28",
+        "ldm r2, {{r1-r3, r8, r9, r12}}",
+        "add r2, r4",
+        "stm sp, {{r2, r3, r8, r9}}",
+        "ldr pc, [sp, #76]",
+        "57:",
         "ldr r12, [sp, #52]",
         "cmp r4, r12",
-        "it ls",
+        "itttt ls",
+        "cmpls r5, r12",
+        "cmpls r6, r12",
+        "cmpls r7, r12",
+        "cmpls r8, r12",
+        "ittt ls",
+        "cmpls r9, r12",
+        "cmpls r10, r12",
         "cmpls r11, r12",
         "bhi 69f",
         "add r2, sp, #80",
         "stm r2, {{r4-r11}}",
-        "add r2, r4, #28",
-        "sub r3, r11, r10",
-        "cmp r11, r2",
-        "itt eq",
-        "cmpeq r3, #4",
-        "tsteq r4, #3",
         "add r2, sp, #28",
-        "bne 57f",
-        "ldm r2, {{r1-r3, r8, r9, r12}}",
-        "add r2, r4",
-        "stm sp, {{r2, r3, r8, r9}}",
-        "ldr pc, [sp, #72]",
-        "57:",
-        "cmp r5, r12",
-        "ittt ls",
-        "cmpls r6, r12",
-        "cmpls r7, r12",
-        "cmpls r8, r12",
-        "itt ls",
-        "cmpls r9, r12",
-        "cmpls r10, r12",
-        "bhi 69f",
         "ldm r2, {{r1-r3, r8, r9, r12}}",
         "stm sp, {{r2, r3, r8, r9}}",
         "adr.w r3, 83f + 1",
-        // With parts a flag says it.
+        // With parts it goes to what comes behind the last one.
         "55:",
         "ldr r2, [sp, #24]",
         "cbnz r2, 58f",
         "str r3, [sp, #8]",
-        "ldr pc, [sp, #72]",
+        "ldr pc, [sp, #76]",
         "58:",
-        "mov r3, #0x80000000",
         "str r3, [sp, #12]",
-        "ldr pc, [sp, #72]",
+        "ldr pc, [sp, #76]",
         // Its streams are there: to the rows.
         ".p2align 2",
         "94:",
@@ -569,8 +578,8 @@ unsafe extern "C" fn run(_job: &Job) {
         "ldm r0!, {{r2-r12, lr}}",
         "add r1, sp, #16",
         "stm r1!, {{r2-r12, lr}}",
-        "ldrd r2, lr, [r0]",
-        "str r2, [r1]",
+        "ldm r0, {{r2, r3, lr}}",
+        "strd r2, r3, [r1]",
         "adr.w r3, 94b + 1",
         "cmp lr, #2",
         "blo 61f",
@@ -596,22 +605,22 @@ unsafe extern "C" fn run(_job: &Job) {
         "adr.w r2, 52b + 1",
         "adr.w r0, 70f + 1",
         "cbz r4, 63f",
+        "str r0, [sp, #44]",
         "adr.w r0, 64f + 1",
         "63:",
         "str r0, [sp, #40]",
-        "strd r2, r3, [sp, #68]",
+        "strd r2, r3, [sp, #72]",
         "b.w 50b",
         // The end of a part. What lies before the next one is for twins.
         ".p2align 2",
         "64:",
         "ldr r12, [sp, #20]",
         "cmp r1, r12",
-        "itt ne",
-        "addne r0, #8",
-        "bne.w 65b",
-        "ldr r12, [sp, #12]",
-        "cmp r12, #0",
-        "bne 71f",
+        "beq 66f",
+        "add r0, #8",
+        "b.w 65b",
+        "66:",
+        "ldr pc, [sp, #12]",
         ".p2align 2",
         "70:",
         plain_lanes!(),
@@ -688,6 +697,7 @@ unsafe extern "C" fn run(_job: &Job) {
         split_parts!("r7", "r1", "r3", "r2", "118", "s6", "s7"),
         convert!("", ""),
         "ldr r2, [sp, #12]",
+        "lsls r2, r2, #31",
         "msr APSR_nzcvq, r2",
         "ldrd r2, r3, [sp]",
         "b 75b",
