@@ -153,7 +153,7 @@ pub trait Tokenwise {
 /// The same on every target, so that a build script can size the arena of a device.
 pub const fn scratch_words(rows: usize, inputs: usize) -> usize {
     let pairs = pairs(inputs);
-    let dsp = rows.div_ceil(2) * row_pair_words(pairs) + 4 * pairs;
+    let dsp = rows.div_ceil(2) * row_pair_words(pairs) + ROWS_END + 4 * pairs;
     let blocks = blocks::scratch(rows, inputs);
     if dsp > blocks { dsp } else { blocks }
 }
@@ -198,20 +198,24 @@ fn is_packed(layer: &Layer) -> bool {
     !matches!(layer.name, LayerName::Horizontal(_) | LayerName::Vertical)
 }
 
-/// Words before the codes of two rows in scratch memory.
-const ROW_PAIR_HEADER: usize = 10;
+/// Words before the codes of two rows in scratch memory, and behind them.
+const ROW_PAIR_HEADER: usize = 12;
+const ROW_PAIR_TAIL: usize = 4;
 
-/// Pairs of inputs in a part of a row, as long as the unrolled loop of a tile; the first part has 2 to 34.
+/// Words behind all rows: as much as a header, which says that they end.
+const ROWS_END: usize = ROW_PAIR_HEADER;
+
+/// Pairs of inputs in a part of a row, as long as the unrolled loop of a tile; the first part has 2 to 32.
 const BLOCK: usize = 32;
 
-/// Words of two widened rows: a header, the first part, and each other part behind two words.
+/// Words of two widened rows: the first part and what lies about it, and each other part behind two words.
 const fn row_pair_words(pairs: usize) -> usize {
-    ROW_PAIR_HEADER + 2 * pairs + 2 * parts_after_first(pairs)
+    ROW_PAIR_HEADER + 2 * pairs + 2 * parts_after_first(pairs) + ROW_PAIR_TAIL
 }
 
 /// Parts of a row after its first.
 const fn parts_after_first(pairs: usize) -> usize {
-    pairs.saturating_sub(3) / BLOCK
+    pairs.saturating_sub(1) / BLOCK
 }
 
 /// Whether the slices of an attention hold what loops read and write without a look: a key and a value for each score,

@@ -1,8 +1,8 @@
 //! A layer's chosen codes in RAM: channels sorted by width, each weight with no more bits than the plan gives it.
 //!
 //! Words of a layer: numbers of groups at 8, 4 and 2 bits and of channels at 0 bits; a channel and its bias for each of
-//! the latter; then the groups, widest first. A group has 4 channels, at 2 bits 8: their outputs' offsets in bytes,
-//! steps and biases, one word each, then its weights by pairs of inputs. A pair is inputs `4 i` and `4 i + 2`, or
+//! the latter; then the groups, widest first. A group has 4 channels, at 2 bits 8: their outputs' offsets in bytes, the
+//! first [marked](mark), steps and biases, one word each, then its weights by pairs of inputs. A pair is inputs `4 i` and `4 i + 2`, or
 //! `4 i + 1` and `4 i + 3`: the low and the high half of a word. Codes of 8 bits take two words to a pair, others one:
 //!
 //! | bits | half, from the lowest bit |
@@ -147,9 +147,23 @@ fn pack_groups<const N: usize>(
         };
         count += 1;
         put_numbers(layer, &channels, bits, numbers);
+        mark(numbers.get_mut(..N).unwrap_or_default());
         pack_weights(channels.map(|channel| layer.codes(channel)).as_slice(), bits, weights);
     });
     count
+}
+
+/// Adds 1 to the first of a group's offsets if its outputs lie side by side: a kernel may store them at once. Offsets ascend,
+/// and the last one may be there again.
+#[inline(always)]
+pub(super) fn mark(offsets: &mut [u32]) {
+    let width = 4 * offsets.len() as u32;
+    if let [first, .., before, last] = offsets
+        && *last + 4 == *first + width
+        && before != last
+    {
+        *first |= 1;
+    }
 }
 
 /// Packs the weights of a group.

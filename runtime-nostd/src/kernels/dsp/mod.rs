@@ -19,12 +19,10 @@ use chord_plan::manifest::{Activation, Layer};
 use chord_plan::numerics::relu;
 
 use self::row::WideRow;
-use self::tile::Layout;
-use self::widen::{four_channels, levels_of_odd, rows, twin_channels, unpack_two_bits};
+use self::tile::{Layout, WideRows};
+use self::widen::{four_channels, levels_of_odd, twin_channels, unpack_two_bits};
 use super::packed;
-use super::{
-    Linear, Tokens, Tokenwise, groups, numbers, pairs, parts_after_first, row_pair_words, scratch_words,
-};
+use super::{Linear, Tokens, Tokenwise, groups, numbers, pairs, parts_after_first, scratch_words};
 use crate::Widths;
 
 /// The kernel for cores with Arm's DSP instructions.
@@ -60,15 +58,15 @@ impl Linear for Dsp {
         // Twins first: the rows start for them.
         if pass.twin {
             groups::<8>(outputs, widths, 2, |channels| {
-                twin_channels(channels.map(|channel| layer.codes(channel)), pass.weights);
-                pass.multiply(Layout::Twin, 2, numbers(layer, channels, 2).as_flattened());
+                twin_channels(channels.map(|channel| layer.codes(channel)), pass.rows.weights());
+                pass.multiply(Layout::Twin, 2, marked(layer, channels, 2).as_flattened());
             });
         }
         let plain: &[u8] = if pass.twin { &[8, 4] } else { &[8, 4, 2] };
         for &bits in plain {
             groups::<4>(outputs, widths, bits, |channels| {
-                four_channels(channels.map(|channel| layer.codes(channel)), bits, pass.weights);
-                pass.multiply(Layout::Plain, bits, numbers(layer, channels, bits).as_flattened());
+                four_channels(channels.map(|channel| layer.codes(channel)), bits, pass.rows.weights());
+                pass.multiply(Layout::Plain, bits, marked(layer, channels, bits).as_flattened());
             });
         }
     }
@@ -86,12 +84,7 @@ impl Linear for Dsp {
             && out.len() == layer.outputs
             && let Some(row) = WideRow::new(tokens.codes, scale, scratch)
         {
-            let (runs, constants) = packed::runs(layer.inputs, packed);
-            for &[channel, bias] in constants {
-                out.get_mut(channel as usize).into_iter().for_each(|y| *y = f32::from_bits(bias));
-            }
-            runs.into_iter().for_each(|run| row.multiply(run, out));
-            return;
+            return row.multiply(packed, out);
         }
         let (runs, constants) = packed::runs(layer.inputs, packed);
         let Some(mut pass) = Pass::new(tokens, layer.inputs, layer.outputs, scratch, out) else {
@@ -114,6 +107,13 @@ impl Linear for Dsp {
     fn dot(&self, token: &[i8], codes: &[i8]) -> i32 {
         dot::dot(token, codes)
     }
+}
+
+/// As [`numbers`], with the [`mark`](packed::mark) of outputs side by side.
+fn marked<const N: usize>(layer: &LayerView<'_>, channels: [usize; N], bits: u8) -> [[u32; N]; 3] {
+    let mut numbers = numbers(layer, channels, bits);
+    packed::mark(&mut numbers[0]);
+    numbers
 }
 
 /// Kernels of cores with these instructions: the FPU's loops are the same.
@@ -157,11 +157,7 @@ impl<K: Armv7EM> Tokenwise for K {
 
 /// A layer for two rows or more, or one that stands for two.
 struct Pass<'p> {
-    /// Widened rows, two by two.
-    acts: &'p mut [u32],
-    /// Room for the weights of a group.
-    weights: &'p mut [[u32; 4]],
-    count: usize,
+    rows: WideRows<'p>,
     outputs: usize,
     /// Whether channels of 2 bits may share sums.
     twin: bool,
@@ -183,17 +179,14 @@ impl<'p> Pass<'p> {
     ) -> Option<Self> {
         let count = tokens.scales.len();
         let scratch = scratch.get_mut(..scratch_words(count, inputs))?;
-        if count == 0 || tokens.codes.len() != count * inputs || out.len() != count * outputs {
+        if out.len() != count * outputs {
             return None;
         }
-        let row_pairs = count.div_ceil(2) * row_pair_words(pairs(inputs));
-        let (acts, weights) = scratch.split_at_mut_checked(row_pairs)?;
-        let (weights, _) = weights.get_mut(..4 * pairs(inputs))?.as_chunks_mut();
+        let rows = WideRows::new(tokens, inputs, scratch)?;
         let parts = 1 + parts_after_first(pairs(inputs));
-        let small = rows(tokens, inputs, acts);
-        let magnitude = if small { parts * widen::TWIN_LIMIT } else { 128 * inputs };
-        let twin = small && parts <= widen::TWIN_PARTS;
-        Some(Self { acts, weights, count, outputs, twin, magnitude, started: 0, out })
+        let magnitude = if rows.small { parts * widen::TWIN_LIMIT } else { 128 * inputs };
+        let twin = rows.small && parts <= widen::TWIN_PARTS;
+        Some(Self { rows, outputs, twin, magnitude, started: 0, out })
     }
 
     /// All rows' outputs of a channel without weights.
@@ -215,35 +208,18 @@ impl<'p> Pass<'p> {
             self.start(bits, fits);
         }
         if twin || fits {
-            return tile::multiply(
-                layout,
-                groups,
-                self.acts,
-                self.weights,
-                self.count,
-                self.out,
-                self.outputs,
-            );
+            return self.rows.multiply(layout, groups, self.out, self.outputs);
         }
-        for group in groups.chunks_exact(layout.group(self.weights.len()).max(1)) {
+        for group in groups.chunks_exact(layout.group(self.rows.weights().len()).max(1)) {
             if layout != Layout::Plain {
-                // No rows: unpacks it.
-                tile::multiply(layout, group, &[], self.weights, 0, &mut [], self.outputs);
+                self.rows.unpack(layout, group);
             }
-            levels_of_odd(bits, self.weights);
+            levels_of_odd(bits, self.rows.weights());
             // Their sums are divided by 2^7 on the way to f32 nevertheless.
             let Some(mut numbers) = group.first_chunk::<12>().copied() else { continue };
             let [_, _, _, _, _, b, _, d, ..] = &mut numbers;
             [*b, *d] = [*b, *d].map(|step| (f32::from_bits(step) * 128.0).to_bits());
-            tile::multiply(
-                Layout::Plain,
-                &numbers,
-                self.acts,
-                self.weights,
-                self.count,
-                self.out,
-                self.outputs,
-            );
+            self.rows.multiply(Layout::Plain, &numbers, self.out, self.outputs);
         }
     }
 
@@ -251,7 +227,7 @@ impl<'p> Pass<'p> {
     fn two_fours(&mut self, group: packed::Group<'_>) {
         let (fours, _) = group.numbers.as_chunks::<4>();
         for half in 0..2 {
-            unpack_two_bits(group.weights, half, self.weights);
+            unpack_two_bits(group.weights, half, self.rows.weights());
             let mut numbers = [[0; 4]; 3];
             let of_half = fours.iter().skip(half as usize).step_by(2);
             numbers.iter_mut().zip(of_half).for_each(|(to, from)| *to = *from);
@@ -268,6 +244,6 @@ impl<'p> Pass<'p> {
             (_, 8) => 128,
             _ => even.wrapping_mul(128),
         };
-        tile::start(self.acts, self.weights.len(), [even, odd]);
+        self.rows.start([even, odd]);
     }
 }

@@ -1,8 +1,8 @@
 //! One row by all channels: the row is widened once, and each width has a loop of its own over its packed groups.
 //!
 //! A half of a packed word holds several channels. Multiplied whole, and again without its top channel, and so on, it
-//! gives sums whose differences are the channels' own, shifted; `vcvt` takes the shift back. The row is doubled for
-//! these, so that they are sums of `a * 2 q` and start where they end as sums of levels.
+//! gives sums whose differences are the channels' own, shifted; `vcvt` takes the shift back, and one place more for a sum of
+//! `2 q`. The first channel's, which is not shifted, is doubled. Sums start where they end as sums of levels.
 
 use core::arch::naked_asm;
 use core::ptr::null;
@@ -12,7 +12,7 @@ use chord_plan::bundle::LayerView;
 use chord_plan::manifest::Layer;
 use chord_plan::numerics::step;
 
-use super::super::packed::{Run, SIGNS};
+use super::super::packed::{SIGNS, runs};
 use super::super::{pairs, word};
 use super::instructions::{sxtb16, sxtb16_ror8, usada8};
 use super::tile::{convert, lanes, split};
@@ -22,10 +22,8 @@ use crate::span::copy;
 
 /// A widened row.
 pub(super) struct WideRow<'w> {
-    /// Pairs of inputs, behind four that are 0 where fours do not come in twos.
-    plain: &'w [u32],
-    /// Twice that.
-    doubled: &'w [u32],
+    /// Pairs of inputs, behind two that are 0 where fours do not come in twos.
+    row: &'w [u32],
     /// Words of the zeros.
     zeros: usize,
     scale: f32,
@@ -34,7 +32,7 @@ pub(super) struct WideRow<'w> {
     magnitude: u32,
 }
 
-/// Twos of fours of inputs in an unrolled block.
+/// Inputs in an unrolled block, two steps of eight.
 const BLOCK: usize = 2;
 
 impl<'w> WideRow<'w> {
@@ -43,84 +41,64 @@ impl<'w> WideRow<'w> {
 
     /// Words that a row of this many inputs takes.
     pub(super) const fn words(inputs: usize) -> usize {
-        2 * pairs(inputs).next_multiple_of(4)
+        pairs(inputs).next_multiple_of(4)
     }
 
     /// Widens a row into `memory`; `None` if that is too small, or the sums too large.
     pub(super) fn new(token: &[i8], scale: f32, memory: &'w mut [u32]) -> Option<Self> {
         let words = Self::words(token.len());
-        let zeros = words / 2 - pairs(token.len());
-        let (plain, doubled) = memory.get_mut(..words)?.split_at_mut_checked(words / 2)?;
-        plain.iter_mut().zip(&mut *doubled).take(zeros).for_each(|(a, b)| (*a, *b) = (0, 0));
-        let (sum, magnitude) = widen(token, plain.get_mut(zeros..)?, doubled.get_mut(zeros..)?);
-        (magnitude <= Self::LIMIT).then_some(Self { plain, doubled, zeros, scale, sum, magnitude })
+        let zeros = words - pairs(token.len());
+        let row = memory.get_mut(..words)?;
+        row.iter_mut().take(zeros).for_each(|pair| *pair = 0);
+        let (sum, magnitude) = widen(token, row.get_mut(zeros..)?);
+        (magnitude <= Self::LIMIT).then_some(Self { row, zeros, scale, sum, magnitude })
     }
 
-    /// The outputs of a run of packed groups, up to one that has an offset beyond `out`.
-    pub(super) fn multiply(&self, run: Run<'_>, out: &mut [f32]) {
-        let pairs = self.plain.len() - self.zeros;
+    /// The outputs of a packed layer of as many inputs, up to a group that has an offset beyond `out`.
+    pub(super) fn multiply(&self, packed: &[u32], out: &mut [f32]) {
+        let (runs, constants) = runs(2 * (self.row.len() - self.zeros), packed);
+        for &[channel, bias] in constants {
+            out.get_mut(channel as usize).into_iter().for_each(|y| *y = f32::from_bits(bias));
+        }
         let Some(last) = size_of_val(out).checked_sub(4) else { return };
-        let [group, weights] = run.group;
-        let count = run.words.len() / group.max(1);
-        // Packed for this many inputs.
-        let fits = weights == pairs * if run.bits == 8 { 2 } else { 1 };
-        if count == 0 || pairs == 0 || !fits {
+        if self.row.is_empty() {
             return;
         }
-        let twos = self.plain.len() / 4;
-        let first = (twos - 1) % BLOCK + 1;
-        let sum = self.sum as u32;
-        // Differences of neighbours are 1, 2^4, 2^8 and 2^12 times the channels' starts.
-        let starts = match run.bits {
-            8 => {
-                let even = sum.wrapping_mul(0u32.wrapping_sub(255));
-                let odd = even.wrapping_add(sum << 8);
-                [even, odd, even, odd]
-            }
-            4 => {
-                let start = sum.wrapping_mul(0u32.wrapping_sub(15));
-                let second = start.wrapping_add(start << 4);
-                let third = second.wrapping_add(start << 8);
-                [start, second, third, third.wrapping_add(sum << 12)]
-            }
-            _ => [twin_start(sum); 4],
-        };
-        let groups = run.words.as_ptr_range();
-        // The zeros meet what lies before the weights.
-        let numbers = 4 * (group - weights);
-        let acts = if run.bits == 2 { self.plain } else { self.doubled }.as_ptr_range();
-        let mut frame = Frame {
+        let steps = self.row.len() / 4;
+        let (sum, ends) = (self.sum as u32, self.row.as_ptr_range());
+        // A mark is the lowest bit; four or eight floats that are too many are none.
+        let side_by_side = |floats: usize| (last + 4).checked_sub(4 * floats).map_or(0, |place| place | 3);
+        let groups = runs.map(|run| {
+            let ends = run.words.as_ptr_range();
+            [ends.start, ends.end]
+        });
+        let mut job = Job {
+            last_four: side_by_side(4),
             out: out.as_mut_ptr().cast(),
+            last_eight: side_by_side(8),
             last,
-            acts: acts.start,
-            starts,
-            mask: 0xc003_c003,
-            first,
-            stop: acts.end,
-            groups_end: groups.start.wrapping_add(count * group),
-            numbers: numbers - self.zeros * if run.bits == 8 { 8 } else { 4 },
+            sum,
+            stop: ends.end,
             low: parity(sum),
             carries: null(),
-            high: sum,
-            first_stop: acts.start.wrapping_add(4 * first),
+            odd: steps % BLOCK,
+            zeros: self.zeros,
+            twin_start: twin_start(sum),
+            first_stop: ends.end,
+            row: ends.start,
+            groups,
         };
-        if run.bits == 2 && self.magnitude as usize > TWIN_LIMIT {
+        if self.magnitude as usize > TWIN_LIMIT {
             // The low sum of a block, 16 inputs, lies within 3 * 16 * 127 of 0.
-            frame.starts = [1 << 13; 4];
-            let blocks = twos.div_ceil(BLOCK) as u32;
-            frame.low = 0u32.wrapping_sub(sum.wrapping_mul(3)).wrapping_sub(blocks << 14);
-            (frame.carries, frame.stop) = (acts.end, frame.first_stop);
+            job.twin_start = 1 << 13;
+            let blocks = steps.div_ceil(BLOCK) as u32;
+            job.low = 0u32.wrapping_sub(sum.wrapping_mul(3)).wrapping_sub(blocks << 14);
+            job.carries = ends.end;
+            job.first_stop = ends.start.wrapping_add(4 * ((steps - 1) % BLOCK + 1));
         }
-        // Each reads the groups, which the run has, and for each group `acts` from end to end; it writes to offsets in `out`
-        // up to its `last` float only.
-        match run.bits {
-            // SAFETY: see above.
-            8 => unsafe { eight_bits(groups.start, &frame, self.scale) },
-            // SAFETY: see above.
-            4 => unsafe { four_bits(groups.start, &frame, self.scale) },
-            // SAFETY: see above.
-            _ => unsafe { two_bits(groups.start, &frame, self.scale) },
-        }
+        // SAFETY: reads the groups, of which the runs have whole ones with as many weights as the row has inputs, and for each
+        // group the row from end to end; it writes to offsets in `out` up to its `last` float only.
+        unsafe { run(&job, self.scale) }
     }
 
     /// The outputs of a layer that is read in place, one channel after another. `false`, and nothing done, if a channel has
@@ -133,7 +111,7 @@ impl<'w> WideRow<'w> {
         out: &mut [f32],
     ) -> bool {
         let (&Layer { inputs, outputs, .. }, codes) = (layer.layer(), layer.all_codes());
-        let row = self.doubled.get(self.zeros..).unwrap_or_default();
+        let row = self.row.get(self.zeros..).unwrap_or_default();
         let (fours, Some([ranges, biases])) = (row.len() / 2, layer.per_channel()) else {
             return false;
         };
@@ -184,126 +162,111 @@ impl<'w> WideRow<'w> {
 
 /// Widens a token; returns its sum and the sum of its magnitudes.
 #[inline(never)]
-fn widen(token: &[i8], plain: &mut [u32], doubled: &mut [u32]) -> (i32, u32) {
-    let (plain, _) = plain.as_chunks_mut::<2>();
-    let (doubled, _) = doubled.as_chunks_mut::<2>();
-    let fours = (token.len() / 4).min(plain.len()).min(doubled.len());
+fn widen(token: &[i8], row: &mut [u32]) -> (i32, u32) {
+    let (row, _) = row.as_chunks_mut::<2>();
+    let fours = (token.len() / 4).min(row.len());
     let (mut sum, mut magnitude) = (0, 0);
     if fours > 0 {
-        // SAFETY: reads that many words of the token, at any alignment, and writes as many twos to either slice.
-        let both = unsafe { run_widen(token.as_ptr(), plain.as_mut_ptr(), doubled.as_mut_ptr(), fours) };
+        // SAFETY: reads that many words of the token, at any alignment, and writes as many twos of the row.
+        let both = unsafe { run_widen(token.as_ptr(), row.as_mut_ptr(), fours) };
         (sum, magnitude) = (both as u32, (both >> 32) as u32);
     }
-    if let (Some(plain), Some(doubled)) = (plain.get_mut(fours), doubled.get_mut(fours)) {
+    if let Some(pairs) = row.get_mut(fours) {
         let word = word(token, fours);
-        *plain = [sxtb16(word), sxtb16_ror8(word)];
-        // The bit that the low half hands to the high one is left out.
-        *doubled = plain.map(|pair| (pair << 1) & 0xfffe_ffff);
+        *pairs = [sxtb16(word), sxtb16_ror8(word)];
         sum = usada8(word ^ SIGNS, 0, sum);
         magnitude = usada8(word ^ SIGNS, SIGNS, magnitude);
     }
-    (sum as i32 - 4 * 128 * plain.len() as i32, magnitude)
+    (sum as i32 - 4 * 128 * row.len() as i32, magnitude)
 }
 
 /// The sum of the codes plus 128 in the low half, that of the magnitudes in the high half of the result.
-// Registers: r4 and r5 sums, r6 codes, r7 and r8 pairs, r12 signs, lr zero.
+// Registers: r3 and r4 sums, r5 codes, r6 and r7 pairs, r12 signs, lr zero.
 #[unsafe(naked)]
-unsafe extern "C" fn run_widen(
-    _token: *const i8,
-    _plain: *mut [u32; 2],
-    _doubled: *mut [u32; 2],
-    _fours: usize,
-) -> u64 {
+unsafe extern "C" fn run_widen(_token: *const i8, _row: *mut [u32; 2], _fours: usize) -> u64 {
     naked_asm!(
         concat!(".cpu ", env!("CHORD_DSP_CORE")),
-        "push {{r4-r8, lr}}",
-        "mov r4, #0",
-        "mov r5, #0",
+        "push {{r4-r7, lr}}",
+        "movs r3, #0",
+        "movs r4, #0",
         "mov r12, #0x80808080",
         "mov lr, #0",
         "2:",
-        "ldr r6, [r0], #4",
-        "sxtb16 r7, r6",
-        "sxtb16 r8, r6, ror #8",
-        "eor r6, r12",
-        "strd r7, r8, [r1], #8",
-        "sadd16 r7, r7, r7",
-        "sadd16 r8, r8, r8",
-        "usada8 r4, r6, lr, r4",
-        "usada8 r5, r6, r12, r5",
-        "subs r3, #1",
-        "strd r7, r8, [r2], #8",
+        "ldr r5, [r0], #4",
+        "sxtb16 r6, r5",
+        "sxtb16 r7, r5, ror #8",
+        "eor r5, r12",
+        "stm r1!, {{r6, r7}}",
+        "usada8 r3, r5, lr, r3",
+        "usada8 r4, r5, r12, r4",
+        "subs r2, #1",
         "bne 2b",
-        "mov r0, r4",
-        "mov r1, r5",
-        "pop {{r4-r8, pc}}",
+        "mov r0, r3",
+        "mov r1, r4",
+        "pop {{r4-r7, pc}}",
     )
 }
 
-/// What the loops read; the assembly knows the order.
+/// What [`run`] reads, most of which is part of its frame; the assembly knows the order.
 #[repr(C)]
-struct Frame {
+struct Job {
+    /// Largest offsets in `out` of four floats side by side, with the mark of a group and its unused neighbour.
+    last_four: usize,
     out: *mut u8,
-    /// Offset of the last float of `out`.
+    /// As `last_four`, of eight, and of a float.
+    last_eight: usize,
     last: usize,
-    acts: *const u32,
-    starts: [u32; 4],
-    /// Of a word of twins.
-    mask: u32,
-    /// Twos of fours of inputs that the first pass through the block takes.
-    first: usize,
+    sum: u32,
     /// Where the loop is left.
     stop: *const u32,
-    groups_end: *const u32,
-    /// From a group to what the first inputs meet, in bytes.
-    numbers: usize,
     /// What a low twin sum is corrected with.
     low: u32,
     /// Where the row ends if low twin sums are taken out after each block; else null.
     carries: *const u32,
-    /// What a doubled high twin sum lacks of the sum of levels.
-    high: u32,
-    /// Where the first block ends.
+    /// 1 if the first pass through the block takes one step.
+    odd: usize,
+    /// Words of zeros that the row starts with: they meet what lies before a group's weights.
+    zeros: usize,
+    twin_start: u32,
+    /// As `stop`, of the first pass of twins.
     first_stop: *const u32,
+    row: *const u32,
+    /// From end to end, of 8, 4 and 2 bits.
+    groups: [[*const u32; 2]; 3],
 }
 
-/// Copies the frame to the stack: 0 out, 4 last, 8 acts, 12 starts, 28 mask, 32 entry into the block, 36 stop, 40 end of the
-/// groups, 44 numbers, 48 low, 52 carries, 56 high, 60 first stop, 64 group, 68 low sums taken out.
+/// Starts a run: r1 its first group, r3 its end, r2 the mask. The loop is `$bytes` a step, what the zeros meet `$back`.
 macro_rules! enter {
-    ($save:literal, $bytes:literal) => {
+    ($bytes:literal, $back:literal) => {
         concat!(
-            ".cpu ",
-            env!("CHORD_DSP_CORE"),
-            "\n",
-            "push {{r4-r11, lr}}\n",
-            $save,
-            "sub sp, #84\n",
-            "ldm r1!, {{r2-r9}}\n",
-            "stm sp, {{r2-r9}}\n",
-            "ldm r1, {{r2-r9}}\n",
-            "mov r12, #",
+            "str r3, [sp, #96]\n",
+            "ldrd r5, r6, [sp, #60]\n",
+            "mov r7, #",
             $bytes,
             "\n",
-            "adr.w r1, 63f\n",
-            "mls r2, r2, r12, r1\n",
-            "orr r2, #1\n",
-            "add r10, sp, #32\n",
-            "stm r10, {{r2-r9}}\n",
-            "mov r1, r0\n",
+            "adr.w r4, 65f + 1\n",
+            "mla r4, r5, r7, r4\n",
+            "cbz r6, 61f\n",
+            "mov r6, #",
+            $back,
+            "\n",
+            "strd r4, r6, [sp, #108]\n",
+            "adr.w r4, 64f + 1\n",
+            "61:\n",
+            "strd r2, r4, [sp, #20]\n",
         )
     };
 }
 
-/// Starts a group: r0 is the row, r1 weights, r4-r7 sums, r12 the mask.
+/// A group of four channels: its numbers to s8-s19, then r0 is the row, r1 weights, r4-r7 sums.
 macro_rules! group {
-    () => {
+    ($numbers:literal) => {
         concat!(
             "62:\n",
-            "str r1, [sp, #64]\n",
-            "ldr r2, [sp, #44]\n",
-            "add r1, r2\n",
-            "add r2, sp, #8\n",
-            "ldm r2, {{r0, r4-r7, r12, pc}}\n",
+            "vldmia r1!, {{",
+            $numbers,
+            "}}\n",
+            "ldm.w sp, {{r0, r4-r7, r12, pc}}\n",
             ".p2align 2\n",
             "65:\n",
         )
@@ -313,82 +276,88 @@ macro_rules! group {
 /// The end of a block.
 macro_rules! again {
     () => {
-        concat!("63:\n", "ldr r8, [sp, #36]\n", "cmp r0, r8\n", "bne.w 65b\n")
+        concat!("ldr r8, [sp, #48]\n", "cmp r0, r8\n", "bne.w 65b\n")
     };
 }
 
-/// Ends a run.
-macro_rules! leave {
-    ($restore:literal) => {
-        concat!(
-            "ldr r3, [sp, #40]\n",
-            "cmp r1, r3\n",
-            "bne.w 62b\n",
-            "67:\n",
-            "add sp, #84\n",
-            $restore,
-            "pop {{r4-r11, pc}}\n",
-        )
-    };
-}
-
-/// `(f32(t) * g) * s + bias` of four lanes, the sums in r4-r7, shifted, the scale in s4; stores them.
+/// The first sum as one of levels, then `(f32(t) * g) * s + bias` of four lanes, the sums in r4-r7, shifted, the scale in s4.
 macro_rules! four_lanes {
-    ($shifts:expr) => {
+    ($differences:literal, $shifts:literal) => {
         concat!(
+            "ldrd r8, r9, [sp, #92]\n",
+            $differences,
+            "add r4, r8, r4, lsl #1\n",
             "vmov s0, s1, r4, r5\n",
             "vmov s2, s3, r6, r7\n",
-            "ldr r8, [sp, #64]\n",
-            "ldm r8!, {{r4-r7}}\n",
-            "vldm r8, {{s8-s15}}\n",
+            "vmov r4, s8\n",
+            "ldrd r3, r2, [sp, #28]\n",
             $shifts,
-            "vmul.f32 s0, s0, s8\n",
-            "vmul.f32 s1, s1, s9\n",
-            "vmul.f32 s2, s2, s10\n",
-            "vmul.f32 s3, s3, s11\n",
+            "vmul.f32 s0, s0, s12\n",
+            "vmul.f32 s1, s1, s13\n",
+            "vmul.f32 s2, s2, s14\n",
+            "vmul.f32 s3, s3, s15\n",
             "vmul.f32 s0, s0, s4\n",
             "vmul.f32 s1, s1, s4\n",
             "vmul.f32 s2, s2, s4\n",
             "vmul.f32 s3, s3, s4\n",
-            "vadd.f32 s0, s0, s12\n",
-            "vadd.f32 s1, s1, s13\n",
-            "vadd.f32 s2, s2, s14\n",
-            "vadd.f32 s3, s3, s15\n",
-            "ldrd r2, r12, [sp]\n",
-            scatter!("s0", "s1", "s2", "s3"),
+            "vadd.f32 s0, s0, s16\n",
+            "vadd.f32 s1, s1, s17\n",
+            "vadd.f32 s2, s2, s18\n",
+            "vadd.f32 s3, s3, s19\n",
         )
     };
 }
 
-/// Four lanes to the offsets in r4-r7; r2 is the row, r12 the largest offset. Ends the run where one is beyond.
+/// Lanes to the offset in r4 if it is marked: r2 is the row of outputs, r3 the largest offset, r9 where the groups end.
+macro_rules! store {
+    ($lanes:literal, $scattered:literal, $stored:literal) => {
+        concat!(
+            "tst r4, #1\n",
+            "beq.w ",
+            $scattered,
+            "\n",
+            "cmp r4, r3\n",
+            "bhi.w 67f\n",
+            "bic r4, #3\n",
+            "add r2, r4\n",
+            "vstm r2, {{",
+            $lanes,
+            "}}\n",
+            $stored,
+            ":\n",
+            "cmp r1, r9\n",
+            "bne.w 62b\n",
+        )
+    };
+}
+
+/// Four lanes to the offsets in r4-r7; r2 is the row, r3 the largest offset. Ends all runs where one is beyond.
 macro_rules! scatter {
     ($a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            "cmp r4, r12\n",
+            "cmp r4, r3\n",
             "ittt ls\n",
-            "cmpls r5, r12\n",
-            "cmpls r6, r12\n",
-            "cmpls r7, r12\n",
-            "bhi 67f\n",
-            "vmov r8, r9, ",
+            "cmpls r5, r3\n",
+            "cmpls r6, r3\n",
+            "cmpls r7, r3\n",
+            "bhi 67b\n",
+            "vmov r10, r11, ",
             $a,
             ", ",
             $b,
             "\n",
+            "str r10, [r2, r4]\n",
+            "str r11, [r2, r5]\n",
             "vmov r10, r11, ",
             $c,
             ", ",
             $d,
             "\n",
-            "str r8, [r2, r4]\n",
-            "str r9, [r2, r5]\n",
             "str r10, [r2, r6]\n",
             "str r11, [r2, r7]\n",
         )
     };
 }
-
-// Registers of the loops: r0 row, r1 weights, r2, r3, r12 and lr four pairs of the row, r4-r7 sums, r8-r11 words of weights.
 
 /// The products of a word of two channels of 8 bits.
 macro_rules! eights {
@@ -398,38 +367,6 @@ macro_rules! eights {
             "\n", "smlad ", $low, ", ", $word, ", ", $acts, ", ", $low, "\n",
         )
     };
-}
-
-#[unsafe(naked)]
-unsafe extern "C" fn eight_bits(_groups: *const u32, _frame: &Frame, _scale: f32) {
-    naked_asm!(
-        enter!("", "108"),
-        "vmov.f32 s4, s0",
-        group!(),
-        ".rept 2",
-        "ldm.w r0!, {{r2, r3, r12, lr}}",
-        "ldm.w r1!, {{r8-r11}}",
-        eights!("r8", "r2", "r4", "r5"),
-        eights!("r9", "r2", "r6", "r7"),
-        eights!("r10", "r3", "r4", "r5"),
-        eights!("r11", "r3", "r6", "r7"),
-        "ldm.w r1!, {{r8-r11}}",
-        eights!("r8", "r12", "r4", "r5"),
-        eights!("r9", "r12", "r6", "r7"),
-        eights!("r10", "lr", "r4", "r5"),
-        eights!("r11", "lr", "r6", "r7"),
-        ".endr",
-        again!(),
-        "sub r5, r4",
-        "sub r7, r6",
-        four_lanes!(concat!(
-            "vcvt.f32.s32 s0, s0\n",
-            "vcvt.f32.s32 s1, s1, #8\n",
-            "vcvt.f32.s32 s2, s2\n",
-            "vcvt.f32.s32 s3, s3, #8\n",
-        )),
-        leave!(""),
-    )
 }
 
 /// The products of a word of four channels of 4 bits.
@@ -473,34 +410,6 @@ macro_rules! fours {
             ", r4\n",
         )
     };
-}
-
-#[unsafe(naked)]
-unsafe extern "C" fn four_bits(_groups: *const u32, _frame: &Frame, _scale: f32) {
-    naked_asm!(
-        enter!("", "120"),
-        "vmov.f32 s4, s0",
-        group!(),
-        ".rept 2",
-        "ldm.w r0!, {{r2, r3, r12, lr}}",
-        "ldm.w r1!, {{r8-r11}}",
-        fours!("r8", "r2"),
-        fours!("r9", "r3"),
-        fours!("r10", "r12"),
-        fours!("r11", "lr"),
-        ".endr",
-        again!(),
-        "sub r7, r6",
-        "sub r6, r5",
-        "sub r5, r4",
-        four_lanes!(concat!(
-            "vcvt.f32.s32 s0, s0\n",
-            "vcvt.f32.s32 s1, s1, #4\n",
-            "vcvt.f32.s32 s2, s2, #8\n",
-            "vcvt.f32.s32 s3, s3, #12\n",
-        )),
-        leave!(""),
-    )
 }
 
 /// The products of a word of twins; r12 is the mask.
@@ -580,15 +489,106 @@ macro_rules! take_out {
     };
 }
 
+/// The outputs of all groups, width by width, up to one with an offset beyond the last float.
+// Registers of the loops: r0 row, r1 weights, r2, r3, r12 and lr four pairs of the row, r4-r7 sums, r8-r11 words of weights. At
+// sp lie: 0 row, 4 starts, 20 mask of twins, 24 entry into the block, from 28 on the job without the row, 76 low sums taken
+// out, 92 what the first sum of levels lacks, 96 end of the groups, 100 scale, 104 groups of the job, 108 entry behind the
+// zeros, 112 what they meet, in bytes.
 #[unsafe(naked)]
-unsafe extern "C" fn two_bits(_groups: *const u32, _frame: &Frame, _scale: f32) {
+unsafe extern "C" fn run(_job: &Job, _scale: f32) {
     naked_asm!(
-        enter!("vpush {{s16-s31}}\n", "140"),
-        "mov r2, #0",
-        "strd r2, r2, [sp, #68]",
-        "strd r2, r2, [sp, #76]",
-        "vmov.f32 s8, s0",
-        group!(),
+        concat!(".cpu ", env!("CHORD_DSP_CORE")),
+        "push {{r4-r11, lr}}",
+        "vpush {{s16-s31}}",
+        "sub sp, #116",
+        "ldm r0!, {{r2-r12, lr}}",
+        "add r1, sp, #28",
+        "stm r1, {{r2-r12, lr}}",
+        "vmov.f32 s4, s0",
+        "vstr s0, [sp, #100]",
+        "ldr r1, [r0], #4",
+        "str r1, [sp]",
+        "str r0, [sp, #104]",
+        "ldrd r1, r3, [r0]",
+        "cmp r1, r3",
+        "beq.w 40f",
+        // Of 8 bits.
+        "lsl r5, r6, #7",
+        "movs r4, #0",
+        "strd r4, r5, [sp, #4]",
+        "strd r4, r5, [sp, #12]",
+        "sub r6, r6, r6, lsl #8",
+        "str r6, [sp, #92]",
+        enter!("108", "16"),
+        group!("s8-s19"),
+        ".rept 2",
+        "ldm.w r0!, {{r2, r3, r12, lr}}",
+        "ldm.w r1!, {{r8-r11}}",
+        eights!("r8", "r2", "r4", "r5"),
+        eights!("r9", "r2", "r6", "r7"),
+        eights!("r10", "r3", "r4", "r5"),
+        eights!("r11", "r3", "r6", "r7"),
+        "ldm.w r1!, {{r8-r11}}",
+        eights!("r8", "r12", "r4", "r5"),
+        eights!("r9", "r12", "r6", "r7"),
+        eights!("r10", "lr", "r4", "r5"),
+        eights!("r11", "lr", "r6", "r7"),
+        ".endr",
+        again!(),
+        four_lanes!(
+            "sub r5, r4\nsub r7, r6\nadd r6, r8, r6, lsl #1\n",
+            "vcvt.f32.s32 s0, s0\nvcvt.f32.s32 s1, s1, #7\nvcvt.f32.s32 s2, s2\nvcvt.f32.s32 s3, s3, #7\n"
+        ),
+        store!("s0-s3", "81f", "82"),
+        // Of 4 bits.
+        "40:",
+        "ldr r0, [sp, #104]",
+        "ldrd r1, r3, [r0, #8]",
+        "cmp r1, r3",
+        "beq.w 20f",
+        "ldr r7, [sp, #44]",
+        "movs r4, #0",
+        "sub r5, r7, r7, lsl #4",
+        "str r5, [sp, #92]",
+        "sub r6, r7, r7, lsl #8",
+        "lsls r5, r5, #3",
+        "lsls r6, r6, #3",
+        "lsls r7, r7, #3",
+        "add r2, sp, #4",
+        "stm r2, {{r4-r7}}",
+        enter!("120", "8"),
+        group!("s8-s19"),
+        ".rept 2",
+        "ldm.w r0!, {{r2, r3, r12, lr}}",
+        "ldm.w r1!, {{r8-r11}}",
+        fours!("r8", "r2"),
+        fours!("r9", "r3"),
+        fours!("r10", "r12"),
+        fours!("r11", "lr"),
+        ".endr",
+        again!(),
+        four_lanes!(
+            "sub r7, r6\nsub r6, r5\nsub r5, r4\n",
+            "vcvt.f32.s32 s0, s0\nvcvt.f32.s32 s1, s1, #3\nvcvt.f32.s32 s2, s2, #7\nvcvt.f32.s32 s3, s3, #11\n"
+        ),
+        store!("s0-s3", "41f", "42"),
+        // Of 2 bits.
+        "20:",
+        "ldr r0, [sp, #104]",
+        "ldrd r1, r3, [r0, #16]",
+        "cmp r1, r3",
+        "beq.w 67f",
+        "ldrd r4, r5, [sp, #68]",
+        "strd r4, r4, [sp, #4]",
+        "strd r4, r4, [sp, #12]",
+        "str r5, [sp, #48]",
+        "movs r4, #0",
+        "strd r4, r4, [sp, #76]",
+        "strd r4, r4, [sp, #84]",
+        "movw r2, #0xc003",
+        "movt r2, #0xc003",
+        enter!("140", "8"),
+        group!("s8-s31"),
         ".rept 2",
         "ldm.w r0!, {{r2, r3, r10, r11}}",
         "ldrd r8, r9, [r1], #8",
@@ -599,33 +599,58 @@ unsafe extern "C" fn two_bits(_groups: *const u32, _frame: &Frame, _scale: f32) 
         twins!("r9", "r11"),
         ".endr",
         again!(),
-        "ldrd r2, r3, [sp, #48]",
-        "cbz r3, 71f",
-        "b.w 72f",
-        "71:",
+        "ldrd r2, r3, [sp, #52]",
+        "cmp r3, #0",
+        "bne.w 72f",
         split!("r4", "r2", "s0", "s1"),
         split!("r5", "r2", "s2", "s3"),
         split!("r6", "r2", "s4", "s5"),
         split!("r7", "r2", "s6", "s7"),
         convert!(", #17", ", #13"),
         "73:",
-        "ldr lr, [sp, #64]",
-        "ldm lr!, {{r4-r7}}",
-        "add r3, lr, #16",
-        "vldm r3, {{s16-s31}}",
+        // The first offset's place is the scale's.
+        "vmov r4, s8",
+        "vldr s8, [sp, #100]",
+        "ldrd r2, r3, [sp, #32]",
+        "ldr r9, [sp, #96]",
         lanes!("vmul.f32", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23"),
         lanes!("vmul.f32", "s8", "s8", "s8", "s8", "s8", "s8", "s8", "s8"),
         lanes!("vadd.f32", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31"),
-        "ldrd r2, r12, [sp]",
-        scatter!("s0", "s1", "s2", "s3"),
-        "ldm lr, {{r4-r7}}",
+        store!("s0-s7", "21f", "22"),
+        "67:",
+        "add sp, #116",
+        "vpop {{s16-s31}}",
+        "pop {{r4-r11, pc}}",
+        // The row starts with zeros.
+        ".p2align 2",
+        "64:",
+        "ldrd r2, r3, [sp, #108]",
+        "subs r1, r1, r3",
+        "bx r2",
+        // Outputs that do not lie side by side.
+        "81:",
+        "bl 99f",
+        "b.w 82b",
+        "41:",
+        "bl 99f",
+        "b.w 42b",
+        "21:",
+        "bl 99f",
+        "vmov r4, r5, s12, s13",
+        "vmov r6, r7, s14, s15",
         scatter!("s4", "s5", "s6", "s7"),
-        leave!("vpop {{s16-s31}}\n"),
-        // Low sums leave after each block.
+        "b.w 22b",
+        "99:",
+        "vmov r5, s9",
+        "vmov r6, r7, s10, s11",
+        "ldr r3, [sp, #40]",
+        scatter!("s0", "s1", "s2", "s3"),
+        "bx lr",
+        // Low twin sums leave after each block.
         "72:",
         "cmp r0, r3",
         "beq 74f",
-        "add lr, sp, #68",
+        "add lr, sp, #76",
         "ldm lr, {{r2, r3, r8, r9}}",
         "mov r11, #0x2000",
         take_out!("r4", "r2"),
@@ -633,14 +658,15 @@ unsafe extern "C" fn two_bits(_groups: *const u32, _frame: &Frame, _scale: f32) 
         take_out!("r6", "r8"),
         take_out!("r7", "r9"),
         "stm lr, {{r2, r3, r8, r9}}",
-        "ldr r2, [sp, #36]",
+        "ldr r2, [sp, #48]",
         "adds r2, #32",
-        "str r2, [sp, #36]",
+        "str r2, [sp, #48]",
         "b.w 65b",
         "74:",
-        "ldrd r3, lr, [sp, #56]",
-        "str lr, [sp, #36]",
-        "add lr, sp, #68",
+        "ldr lr, [sp, #72]",
+        "str lr, [sp, #48]",
+        "ldr r3, [sp, #44]",
+        "add lr, sp, #76",
         "ldm lr, {{r8-r11}}",
         split_taken!("r4", "r8", "s0", "s1"),
         split_taken!("r5", "r9", "s2", "s3"),
@@ -648,8 +674,8 @@ unsafe extern "C" fn two_bits(_groups: *const u32, _frame: &Frame, _scale: f32) 
         split_taken!("r7", "r11", "s6", "s7"),
         convert!("", ""),
         "mov r2, #0",
-        "strd r2, r2, [sp, #68]",
         "strd r2, r2, [sp, #76]",
+        "strd r2, r2, [sp, #84]",
         "b.w 73b",
     )
 }
@@ -694,7 +720,7 @@ impl Cut {
         let bits = bits.min(8);
         let mask = 0xff00_ff00 << (8 - bits) & 0xff00_ff00;
         Self {
-            shift: u32::from(16 - bits),
+            shift: u32::from(15 - bits),
             step: step(1.0, bits),
             mask: if bits == 0 { 0 } else { mask },
             unused: 0,

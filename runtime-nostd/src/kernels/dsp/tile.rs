@@ -3,27 +3,33 @@
 
 use core::arch::naked_asm;
 
-use super::super::{BLOCK, parts_after_first, row_pair_words};
+use super::super::{BLOCK, ROWS_END, Tokens, pairs, parts_after_first, row_pair_words};
+use super::widen::{Jumps, rows};
 
-/// What [`run`] reads; the assembly knows the order.
+/// What [`run`] reads, which is part of its frame; the assembly knows the order.
 #[repr(C)]
 struct Job {
-    /// Room for the streams of a group, from end to end.
-    weights: *mut u32,
+    /// Where the first part of a row enters the block.
+    entry: usize,
     weights_end: *const u32,
     /// Parts of a row in 2^14, 0 if it is one.
     parts: usize,
+    /// Room for the streams of a group, from end to end.
+    weights: *mut u32,
     /// Rows of outputs, `stride` bytes apart.
     out: *mut f32,
     stride: usize,
-    /// Where whole pairs of rows end; then a last row may come, which is there twice.
-    end_of_twos: *const u32,
-    acts: *const u32,
-    acts_end: *const u32,
+    /// Filled in by [`run`], and zero.
+    unused: [usize; 2],
+    fours: usize,
     /// Largest offset of an output in a row, in bytes.
     limit: usize,
-    /// Pairs of inputs of the first part, less the two that come before the block.
-    first: usize,
+    /// Where the first pair of rows, or the end, says how its sums start.
+    acts: *const u32,
+    groups: *const u32,
+    groups_end: *const u32,
+    /// As `limit`, of a group's outputs side by side, with the bits of a mark; nothing marked is within 0.
+    side_by_side: usize,
     layout: Layout,
 }
 
@@ -41,6 +47,11 @@ pub(super) enum Layout {
 }
 
 impl Layout {
+    /// Channels of a group.
+    const fn channels(self) -> usize {
+        if matches!(self, Self::Twin | Self::PackedTwo) { 8 } else { 4 }
+    }
+
     /// Words of a group.
     #[inline(never)]
     pub(super) fn group(self, pairs: usize) -> usize {
@@ -54,57 +65,110 @@ impl Layout {
     }
 }
 
-/// Outputs of groups of channels of one width for all rows of `acts`, `count` in pairs, to `out`, rows x `outputs`.
-///
-/// A group is its channels' offsets, steps and biases, four or eight of each, then its weights if they are packed; `weights`
-/// has the streams of a group or takes them, those of the last one in the end. Stops before a group with an offset beyond a
-/// row of `out`. Does nothing where the buffers do not fit together.
-#[inline(never)]
-pub(super) fn multiply(
-    layout: Layout,
-    groups: &[u32],
-    acts: &[u32],
-    weights: &mut [[u32; 4]],
+/// Widened rows and room for the streams of a group: the rows say where the streams lie and where in [`run`] they go on.
+pub(super) struct WideRows<'p> {
+    acts: &'p mut [u32],
+    weights: &'p mut [[u32; 4]],
     count: usize,
-    out: &mut [f32],
-    outputs: usize,
-) {
-    let pairs = weights.len();
-    let group = layout.group(pairs);
-    let (found, pair_words) = (groups.len() / group.max(1), row_pair_words(pairs));
-    let fit = acts.len() == count.div_ceil(2) * pair_words && out.len() == count * outputs;
-    if !fit || pairs < 2 || found == 0 || outputs == 0 {
-        return;
-    }
-    let after_first = parts_after_first(pairs);
-    let (ends, acts) = (weights.as_mut_ptr_range(), acts.as_ptr_range());
-    let job = Job {
-        weights: ends.start.cast(),
-        weights_end: ends.end.cast(),
-        parts: if after_first == 0 { 0 } else { (1 + after_first) << 14 },
-        out: out.as_mut_ptr(),
-        stride: 4 * outputs,
-        end_of_twos: acts.start.wrapping_add(count / 2 * pair_words),
-        acts: acts.start,
-        acts_end: acts.end,
-        limit: 4 * (outputs - 1),
-        first: pairs - 2 - BLOCK * after_first,
-        layout,
-    };
-    // SAFETY: `run` reads `found` groups; it reads `acts` in whole row pairs from end to end, and writes and reads `weights`
-    // from end to end. Of each pair's rows, whose outputs `out` has, it writes floats at offsets up to the last float of a
-    // row, which it checks.
-    unsafe { run(groups.as_ptr(), found, &job) }
+    /// Whether the sums of all rows may be twin sums, as [`rows`] says.
+    pub(super) small: bool,
 }
 
-/// Has sums of even and of odd channels start at these multiples of the rows' sums.
-pub(super) fn start(acts: &mut [u32], pairs: usize, factors: [u32; 2]) {
-    let pair_words = row_pair_words(pairs);
-    let ends = acts.as_mut_ptr_range();
-    if !acts.is_empty() && acts.len().is_multiple_of(pair_words) {
-        // SAFETY: goes from pair to pair of rows up to the end of `acts`, and reads and writes a header each.
-        unsafe { run_start(ends.start, ends.end, 4 * pair_words, &factors) };
+impl<'p> WideRows<'p> {
+    /// Widens rows into memory of as much as the kernel's part of `scratch_words`. `None` if the buffers do not fit together.
+    pub(super) fn new(tokens: Tokens<'_>, inputs: usize, memory: &'p mut [u32]) -> Option<Self> {
+        let (count, pairs) = (tokens.scales.len(), pairs(inputs));
+        let words = count.div_ceil(2) * row_pair_words(pairs) + ROWS_END;
+        let (acts, weights) = memory.split_at_mut_checked(words)?;
+        let (weights, _) = weights.get_mut(..4 * pairs)?.as_chunks_mut();
+        if count == 0 || tokens.codes.len() != count * inputs {
+            return None;
+        }
+        let run = run as *const () as usize;
+        let jumps = Jumps { weights: weights.as_ptr().cast(), twos: run + entry(pairs), last: run + ODD };
+        let small = rows(tokens, inputs, jumps, acts);
+        *acts.last_mut()? = (run + NEXT) as u32;
+        Some(Self { acts, weights, count, small })
     }
+
+    /// The streams of a group.
+    pub(super) fn weights(&mut self) -> &mut [[u32; 4]] {
+        self.weights
+    }
+
+    /// Has sums of even and of odd channels start at these multiples of the rows' sums.
+    pub(super) fn start(&mut self, factors: [u32; 2]) {
+        let pair_words = row_pair_words(self.weights.len());
+        let ends = self.acts.as_mut_ptr_range();
+        // SAFETY: goes from pair to pair of rows, of which there is one, up to the end, and reads and writes a header each.
+        unsafe { run_start(ends.start, ends.end.wrapping_sub(ROWS_END), 4 * pair_words, &factors) };
+    }
+
+    /// Outputs of groups of channels of one width for all rows to `out`, rows x `outputs`.
+    ///
+    /// A group is its channels' offsets, steps and biases, four or eight of each, then its weights if they are packed; else
+    /// [`weights`](Self::weights) has its streams, and in the end it has those of the last group. Stops before a group with an
+    /// offset beyond a row of `out`. Does nothing where the buffers do not fit together.
+    pub(super) fn multiply(&mut self, layout: Layout, groups: &[u32], out: &mut [f32], outputs: usize) {
+        if outputs > 0 && out.len() == self.count * outputs {
+            self.run(layout, groups, self.acts.as_ptr(), out, outputs);
+        }
+    }
+
+    /// Lays out the streams of a packed group.
+    pub(super) fn unpack(&mut self, layout: Layout, group: &[u32]) {
+        let end = self.acts.as_ptr_range().end.wrapping_sub(ROWS_END);
+        // Offsets do not matter: no rows come.
+        self.run(layout, group, end, &mut [], 1 << 29);
+    }
+
+    /// `acts` is where the first pair of rows, or their end, lies; `out` has the outputs of all rows from there on.
+    #[inline(never)]
+    fn run(&mut self, layout: Layout, groups: &[u32], acts: *const u32, out: &mut [f32], outputs: usize) {
+        let pairs = self.weights.len();
+        let group = layout.group(pairs);
+        let found = groups.len() / group.max(1);
+        if pairs == 0 || found == 0 {
+            return;
+        }
+        let after_first = parts_after_first(pairs);
+        let (ends, groups) = (self.weights.as_mut_ptr_range(), groups.as_ptr());
+        let job = Job {
+            entry: run as *const () as usize + entry(pairs),
+            weights_end: ends.end.cast(),
+            parts: if after_first == 0 { 0 } else { (1 + after_first) << 14 },
+            weights: ends.start.cast(),
+            out: out.as_mut_ptr(),
+            stride: 4 * outputs,
+            unused: [0; 2],
+            fours: pairs / 2,
+            limit: 4 * (outputs - 1),
+            acts: acts.wrapping_add(2),
+            groups,
+            groups_end: groups.wrapping_add(found * group),
+            side_by_side: (4 * outputs).checked_sub(4 * layout.channels()).map_or(0, |place| place | 3),
+            layout,
+        };
+        // SAFETY: `run` reads `found` groups; it reads the rows in whole pairs up to their end, as `new` left them, as nothing
+        // else writes to them but `start` to their sums: they name `weights`, which it writes and reads from end to end, and
+        // places in itself. Of each pair's rows, whose outputs `out` has, it writes floats at offsets up to the last float of a
+        // row, which it checks.
+        unsafe { run(&job) }
+    }
+}
+
+/// Where in [`run`] things lie, from its start in bytes: what a last row that stands for two goes through, the block, what
+/// comes after the last row.
+const ODD: usize = 4;
+const PRODUCTS: usize = 16;
+const NEXT: usize = PRODUCTS + PAIR_BYTES * BLOCK + 4;
+
+/// Bytes of a pair of inputs in the block.
+const PAIR_BYTES: usize = 44;
+
+/// Where in [`run`] the first part of a row enters the block.
+const fn entry(pairs: usize) -> usize {
+    PRODUCTS + PAIR_BYTES * (BLOCK * (1 + parts_after_first(pairs)) - pairs)
 }
 
 // Registers: r2 from a pair to the next, r3 and r12 factors.
@@ -114,12 +178,15 @@ unsafe extern "C" fn run_start(_acts: *mut u32, _end: *mut u32, _bytes: usize, _
         "push {{r4-r7, lr}}",
         "ldrd r3, r12, [r3]",
         "2:",
-        "ldrd r4, r6, [r0, #24]",
+        "ldrd r4, r6, [r0]",
         "mul r5, r4, r12",
         "mul r7, r6, r12",
         "mul r4, r4, r3",
         "mul r6, r6, r3",
-        "stm r0, {{r4-r7}}",
+        "strd r4, r5, [r0, #12]",
+        "strd r4, r5, [r0, #20]",
+        "strd r6, r7, [r0, #28]",
+        "strd r6, r7, [r0, #36]",
         "add r0, r2",
         "cmp r0, r1",
         "bne 2b",
@@ -153,19 +220,25 @@ macro_rules! split {
     };
 }
 
-/// As [`split`] after several parts, to sums of levels: r2 holds `sum a`, lr what the doubled low sums are too large by, the
-/// low sums that were taken out lie at `$taken`.
+/// As [`split`] after several parts, to sums of levels: `$all` holds `sum a`, `$excess` what the doubled low sums are too large
+/// by, the low sums that were taken out lie at `$taken`.
 macro_rules! split_parts {
-    ($sum:literal, $taken:literal, $low:literal, $high:literal) => {
+    ($sum:literal, $all:literal, $excess:literal, $free:literal, $taken:literal, $low:literal, $high:literal) => {
         concat!(
             "ubfx r12, ",
             $sum,
             ", #0, #14\n",
-            "ldrh r1, [sp, #",
+            "ldrh ",
+            $free,
+            ", [sp, #",
             $taken,
             "]\n",
-            "add r12, r1\n",
-            "rsb r12, lr, r12, lsl #1\n",
+            "add r12, ",
+            $free,
+            "\n",
+            "rsb r12, ",
+            $excess,
+            ", r12, lsl #1\n",
             "asr ",
             $sum,
             ", ",
@@ -173,7 +246,9 @@ macro_rules! split_parts {
             ", #14\n",
             "add ",
             $sum,
-            ", r2, ",
+            ", ",
+            $all,
+            ", ",
             $sum,
             ", lsl #1\n",
             "vmov ",
@@ -269,10 +344,11 @@ macro_rules! plain_lanes {
             "vmov s2, s3, r6, r7\n",
             "vmov s4, s5, r8, r9\n",
             "vmov s6, s7, r10, r11\n",
+            "vldmia r0!, {{s8-s13}}\n",
             convert!("", ", #7"),
             lanes!("vmul.f32", "s16", "s17", "s18", "s19", "s16", "s17", "s18", "s19"),
             lanes!("vmul.f32", "s8", "s8", "s8", "s8", "s9", "s9", "s9", "s9"),
-            lanes!("vadd.f32", "s24", "s25", "s26", "s27", "s24", "s25", "s26", "s27"),
+            lanes!("vadd.f32", "s20", "s21", "s22", "s23", "s20", "s21", "s22", "s23"),
         )
     };
 }
@@ -326,229 +402,70 @@ macro_rules! take_out {
     };
 }
 
-/// Two lanes to where their offsets say from `$row` on.
+/// Two lanes to where their offsets say from r2 on.
 macro_rules! scatter {
-    ($offsets:literal, $row:literal, $a:literal, $b:literal, $p:literal, $q:literal, $x:literal, $y:literal) => {
+    ($offsets:literal, $a:literal, $b:literal) => {
         concat!(
-            "ldrd ", $p, ", ", $q, ", [sp, #", $offsets, "]\n", "vmov ", $x, ", ", $y, ", ", $a, ", ", $b,
-            "\n", "str ", $x, ", [", $row, ", ", $p, "]\n", "str ", $y, ", [", $row, ", ", $q, "]\n",
+            "ldrd r4, r5, [sp, #",
+            $offsets,
+            "]\n",
+            "vmov r6, r7, ",
+            $a,
+            ", ",
+            $b,
+            "\n",
+            "str r6, [r2, r4]\n",
+            "str r7, [r2, r5]\n",
         )
     };
 }
 
-/// Eight lanes of a row of twins, side by side or not; r4 is the row, the carry says which.
+/// Eight lanes of a row of twins whose outputs do not lie side by side, or that has parts.
 macro_rules! scatter_twins {
     () => {
         concat!(
-            "lsrs r2, r7, #1\n",
             "bcs 66f\n",
-            "vstm r4, {{s0-s7}}\n",
+            "bmi 66f\n",
+            "vstm r2, {{s0-s7}}\n",
             "b 67f\n",
             "66:\n",
-            scatter!("80", "r4", "s0", "s1", "r2", "r12", "r1", "lr"),
-            scatter!("88", "r4", "s2", "s3", "r2", "r12", "r1", "lr"),
-            scatter!("96", "r4", "s4", "s5", "r2", "r12", "r1", "lr"),
-            scatter!("104", "r4", "s6", "s7", "r2", "r12", "r1", "lr"),
+            scatter!("80", "s0", "s1"),
+            scatter!("88", "s2", "s3"),
+            scatter!("96", "s4", "s5"),
+            scatter!("104", "s6", "s7"),
             "67:\n",
         )
     };
 }
 
-/// Outputs of `count` groups of channels of one width for all pairs of rows: four channels, or eight in twin streams. Stops
-/// before a group with an offset beyond the limit.
+/// Outputs of groups of channels of one width for all pairs of rows: four channels, or eight in twin streams. Stops before a
+/// group with an offset beyond the limit.
 ///
-/// A group is its channels' offsets, steps and biases, then its weights if they are packed.
-// Registers: r0 activations, r1 weights, r4-r7 sums of the first row, r8-r11 of the second, the rest passes through.
-// s16-s23 steps, s24-s31 biases, s8-s9 scales, s10-s11 sums of the rows, s12-s13 their parities. At sp lie: 0 weights, 4 out,
-// 8 stride, 12 end of the rows, 16 flags of twins (1 scattered, 2 parts), 20 entry into the block, 24 after the block, 28 end
-// of the weights, 32 after the last part, 36 parts in 2^14, 40 out of the first row, 44 stride of twos, 48 end of twos, 52
-// activations, 56 their end, 60 limit, 64 unpack, 68 fours of inputs, 72 group, 76 groups left, 80 offsets, 112 low sums taken
-// out, 128 where the address of a plain finish goes, 132 layout.
+/// A group is its channels' offsets, steps and biases, then its weights if they are packed. A pair of rows is its sums, then
+/// what one load puts into registers: the streams, where its eight sums start, where to go on; then its inputs, scales and
+/// parities. The end of the rows has no more than the first of these.
+// Registers: r0 activations, r1 weights, r4-r7 sums of the first row, r8-r11 of the second, the rest passes through; behind the
+// block r2 row of outputs, r3 stride. s16-s23 steps, s24-s31 biases, of four channels s16-s19 and s20-s23; s8-s9 scales. The
+// condition flags pass through the block: ne where twins do not lie side by side (then cs) or have parts (cc; mi if not side by
+// side). At sp lie: 0 out, 4 stride, 8 behind the block, 12 behind the last of several parts, of twins 0 side by side, else odd,
+// 16 entry into the block, 20 end of the weights, 24 parts in 2^14, 28 weights, 32 out of the first row, 36 stride of twos, 40
+// and 44 what goes to 8 and 12 side by side, 48 fours of inputs, 52 limit, 56 activations, 60 group, 64 end of the groups, 68
+// limit side by side, 72 start of a group, 76 unpack, 80 offsets, 112 low sums taken out.
 #[unsafe(naked)]
-unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
+unsafe extern "C" fn run(_job: &Job) {
     naked_asm!(
         // The assembler does not take the features of the target over.
         concat!(".cpu ", env!("CHORD_DSP_CORE")),
-        "push {{r4-r11, lr}}",
-        "vpush {{s16-s31}}",
-        "sub sp, #140",
-        "strd r0, r1, [sp, #72]",
-        "ldm r2, {{r3-r12, lr}}",
-        "str r3, [sp]",
-        "str r4, [sp, #28]",
-        "add r2, sp, #36",
-        "stm r2, {{r5-r11}}",
-        "str lr, [sp, #132]",
-        "sub r4, r3",
-        "lsr r4, #5",
-        "str r4, [sp, #68]",
-        // 44 bytes to a pair of the block.
-        "mov r0, #44",
-        "adr.w r1, 63f",
-        "mls r1, r12, r0, r1",
-        "orr r1, #1",
-        "str r1, [sp, #20]",
-        "adr.w r0, 94f",
-        "cmp lr, #2",
-        "blo 60f",
-        "adr.w r0, 93f",
-        "beq 60f",
-        "adr.w r0, 92f",
-        "cmp lr, #4",
-        "beq 60f",
-        "adr.w r0, 91f",
-        "60:",
-        "orr r0, #1",
-        "str r0, [sp, #64]",
-        // Twins have one finish for all groups.
-        "sub lr, #1",
-        "mov r3, #0",
-        "mov r2, #24",
-        "cmp lr, #2",
-        "bhs 57f",
-        "adr.w r0, 72f",
-        "cbz r5, 58f",
-        "mov r3, #2",
-        "mov r4, #0",
-        "strd r4, r4, [sp, #112]",
-        "strd r4, r4, [sp, #120]",
-        "adr.w r0, 77f",
-        "orr r0, #1",
-        "str r0, [sp, #32]",
-        "adr.w r0, 74f",
-        "b 58f",
-        "57:",
-        "cbz r5, 58f",
-        "mov r2, #32",
-        "adr.w r0, 64f",
-        "58:",
-        "orr r0, #1",
-        "str r0, [sp, #24]",
-        "str r2, [sp, #128]",
-        "str r3, [sp, #16]",
-        // A group.
-        "50:",
-        "ldr r0, [sp, #72]",
-        "ldr r1, [sp]",
-        "ldrd r2, r12, [sp, #64]",
-        "blx r2",
-        "ldr r1, [sp, #72]",
-        "str r0, [sp, #72]",
-        "ldr r3, [sp, #132]",
-        "ldr r12, [sp, #60]",
-        "ldr r2, [sp, #40]",
-        "subs r3, #1",
-        "cmp r3, #2",
-        "blo 52f",
-        "ldm r1!, {{r4-r7}}",
-        "vldmia r1!, {{s16-s19}}",
-        "vldm r1, {{s24-s27}}",
-        "cmp r4, r12",
-        "ittt ls",
-        "cmpls r5, r12",
-        "cmpls r6, r12",
-        "cmpls r7, r12",
-        "bhi.w 69f",
-        "add r3, sp, #80",
-        "stm r3, {{r4-r7}}",
-        // Side by side, as far as the order of a group's channels says it; the last channel may be there again.
-        "sub r5, r7, r4",
-        "sub r6, r7, r6",
-        "adr.w r3, 71f",
-        "cmp r5, #12",
-        "itt eq",
-        "cmpeq r6, #4",
-        "tsteq r4, #3",
-        "bne 53f",
-        "adr.w r3, 70f",
-        "add r2, r4",
-        "53:",
-        "orr r3, #1",
-        "ldr r12, [sp, #128]",
-        "str r3, [sp, r12]",
-        "b 54f",
-        "52:",
-        "ldm r1!, {{r4-r11}}",
-        "vldm r1, {{s16-s31}}",
-        "cmp r4, r12",
-        "itttt ls",
-        "cmpls r5, r12",
-        "cmpls r6, r12",
-        "cmpls r7, r12",
-        "cmpls r8, r12",
-        "ittt ls",
-        "cmpls r9, r12",
-        "cmpls r10, r12",
-        "cmpls r11, r12",
-        "bhi.w 69f",
-        "add r3, sp, #80",
-        "stm r3, {{r4-r11}}",
-        "ldr r3, [sp, #16]",
-        "orr r3, #1",
-        "sub r5, r11, r4",
-        "sub r6, r11, r10",
-        "cmp r5, #28",
-        "itttt eq",
-        "cmpeq r6, #4",
-        "tsteq r4, #3",
-        "biceq r3, #1",
-        "addeq r2, r4",
-        "str r3, [sp, #16]",
-        "54:",
-        "str r2, [sp, #4]",
-        "ldrd r2, r3, [sp, #44]",
-        "strd r2, r3, [sp, #8]",
-        "ldr r0, [sp, #52]",
-        "ldr r1, [sp]",
-        "cmp r0, r3",
-        "bne 62f",
+        "1:",
+        "b.w 60f",
         // A last row that stands for two: both go to one place.
-        "68:",
-        "ldr r3, [sp, #56]",
-        "cmp r0, r3",
-        "beq 55f",
-        "mov r2, #0",
-        "strd r2, r3, [sp, #8]",
-        // A row pair. Its first products start from the rows' constants, which sit in the last sums.
-        "62:",
-        "ldm r0!, {{r6, r7, r10, r11}}",
-        "vldmia r0!, {{s8-s13}}",
-        "ldrd r12, lr, [r0], #8",
-        "ldrd r2, r3, [r1], #8",
-        "smlad r4, r12, r2, r6",
-        "smlad r8, lr, r2, r10",
-        "smlad r5, r12, r3, r7",
-        "smlad r9, lr, r3, r11",
-        "ldrd r2, r3, [r1], #8",
-        "smlad r6, r12, r2, r6",
-        "smlad r10, lr, r2, r10",
-        "smlad r7, r12, r3, r7",
-        "smlad r11, lr, r3, r11",
-        "ldrd r12, lr, [r0], #8",
-        "ldrd r2, r3, [r1], #8",
-        "smlad r4, r12, r2, r4",
-        "smlad r8, lr, r2, r8",
-        "smlad r5, r12, r3, r5",
-        "smlad r9, lr, r3, r9",
-        "ldrd r2, r3, [r1], #8",
-        "smlad r6, r12, r2, r6",
-        "smlad r10, lr, r2, r10",
-        "smlad r7, r12, r3, r7",
-        "smlad r11, lr, r3, r11",
-        "ldr pc, [sp, #20]",
-        // The next group.
-        "55:",
-        "ldr r3, [sp, #76]",
-        "subs r3, #1",
-        "str r3, [sp, #76]",
-        "bne.w 50b",
-        "69:",
-        "add sp, #140",
-        "vpop {{s16-s31}}",
-        "pop {{r4-r11, pc}}",
-        ".p2align 2",
+        ".org 1b + {odd}",
+        "mov.w r2, #0",
+        "str.w r2, [sp, #4]",
+        "ldr.w pc, [sp, #16]",
+        ".org 1b + {products}",
         "65:",
-        ".rept 32",
+        ".rept {block}",
         "ldrd r12, lr, [r0], #8",
         "ldrd r2, r3, [r1], #8",
         "smlad r4, r12, r2, r4",
@@ -561,130 +478,251 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "smlad r7, r12, r3, r7",
         "smlad r11, lr, r3, r11",
         ".endr",
+        "ldm.w sp, {{r2, r3, pc}}",
+        ".org 1b + {next}",
+        // The next group.
+        "50:",
+        "ldrd r0, r12, [sp, #60]",
+        "cmp r0, r12",
+        "beq 69f",
+        "ldr pc, [sp, #72]",
+        // Of four channels, side by side if the first offset is marked.
+        ".p2align 2",
+        "52:",
+        "ldm r0!, {{r4-r7}}",
+        "vldmia r0!, {{s16-s23}}",
+        "add r2, sp, #28",
+        "ldm r2, {{r1-r3, r8, r9, r12}}",
+        "tst r4, #1",
+        "beq 53f",
+        "ldr r10, [sp, #68]",
+        "cmp r4, r10",
+        "bhi 69f",
+        "bic r4, #3",
+        "add r2, r4",
+        "stm sp, {{r2, r3, r8, r9}}",
+        "ldr pc, [sp, #76]",
+        "53:",
+        "stm sp, {{r2, r3, r8, r9}}",
+        "ldr r10, [sp, #52]",
+        "cmp r4, r10",
+        "ittt ls",
+        "cmpls r5, r10",
+        "cmpls r6, r10",
+        "cmpls r7, r10",
+        "bhi 69f",
+        "add r2, sp, #80",
+        "stm r2, {{r4-r7}}",
+        "adr.w r3, 71f + 1",
+        "b 55f",
+        // Of eight.
+        ".p2align 2",
+        "54:",
+        "ldm r0!, {{r4-r11}}",
+        "vldmia r0!, {{s16-s31}}",
+        "tst r4, #1",
+        "beq 57f",
+        "ldr r12, [sp, #68]",
+        "cmp r4, r12",
+        "bhi 69f",
+        "bic r4, #3",
+        "add r2, sp, #28",
+        "ldm r2, {{r1-r3, r8, r9, r12}}",
+        "add r2, r4",
+        "stm sp, {{r2, r3, r8, r9}}",
+        "ldr pc, [sp, #76]",
+        "57:",
+        "ldr r12, [sp, #52]",
+        "cmp r4, r12",
+        "itttt ls",
+        "cmpls r5, r12",
+        "cmpls r6, r12",
+        "cmpls r7, r12",
+        "cmpls r8, r12",
+        "ittt ls",
+        "cmpls r9, r12",
+        "cmpls r10, r12",
+        "cmpls r11, r12",
+        "bhi 69f",
+        "add r2, sp, #80",
+        "stm r2, {{r4-r11}}",
+        "add r2, sp, #28",
+        "ldm r2, {{r1-r3, r8, r9, r12}}",
+        "stm sp, {{r2, r3, r8, r9}}",
+        "adr.w r3, 83f + 1",
+        // With parts it goes to what comes behind the last one.
+        "55:",
+        "ldr r2, [sp, #24]",
+        "cbnz r2, 58f",
+        "str r3, [sp, #8]",
+        "ldr pc, [sp, #76]",
+        "58:",
+        "str r3, [sp, #12]",
+        "ldr pc, [sp, #76]",
+        // Its streams are there: to the rows.
+        ".p2align 2",
+        "94:",
+        "cmp r0, r0",
+        "56:",
+        "str r0, [sp, #60]",
+        "ldr r0, [sp, #56]",
+        "ldm r0!, {{r1, r4-r11, pc}}",
+        "69:",
+        "add sp, #128",
+        "vpop {{s16-s31}}",
+        "pop {{r4-r11, pc}}",
+        "60:",
+        "push {{r4-r11, lr}}",
+        "vpush {{s16-s31}}",
+        "sub sp, #128",
+        "ldm r0!, {{r2-r12, lr}}",
+        "add r1, sp, #16",
+        "stm r1!, {{r2-r12, lr}}",
+        "ldm r0, {{r2, r3, lr}}",
+        "strd r2, r3, [r1]",
+        "adr.w r3, 94b + 1",
+        "cmp lr, #2",
+        "blo 61f",
+        "adr.w r3, 93f + 1",
+        "beq 61f",
+        "adr.w r3, 92f + 1",
+        "cmp lr, #4",
+        "beq 61f",
+        "adr.w r3, 91f + 1",
+        "61:",
+        "sub lr, #1",
+        "cmp lr, #2",
+        "bhs 62f",
+        "adr.w r2, 54b + 1",
+        "adr.w r0, 72f + 1",
+        "cbz r4, 63f",
+        "adr.w r0, 74f + 1",
+        "mov r4, #0",
+        "strd r4, r4, [sp, #112]",
+        "strd r4, r4, [sp, #120]",
+        "b 63f",
+        "62:",
+        "adr.w r2, 52b + 1",
+        "adr.w r0, 70f + 1",
+        "cbz r4, 63f",
+        "str r0, [sp, #44]",
+        "adr.w r0, 64f + 1",
         "63:",
-        "ldr.w pc, [sp, #24]",
+        "str r0, [sp, #40]",
+        "strd r2, r3, [sp, #72]",
+        "b.w 50b",
+        // The end of a part. What lies before the next one is for twins.
         ".p2align 2",
         "64:",
-        "ldr r12, [sp, #28]",
+        "ldr r12, [sp, #20]",
         "cmp r1, r12",
-        "it eq",
-        "ldreq pc, [sp, #32]",
-        // The next part's starts are for twins.
+        "beq 66f",
         "add r0, #8",
         "b.w 65b",
+        "66:",
+        "ldr pc, [sp, #12]",
+        ".p2align 2",
+        "70:",
+        plain_lanes!(),
+        "vstm r2, {{s0-s3}}",
+        "add r2, r3",
+        "vstm r2, {{s4-s7}}",
+        "add r2, r3",
+        "str r2, [sp]",
+        "ldm r0!, {{r1, r4-r11, pc}}",
+        ".p2align 2",
+        "71:",
+        plain_lanes!(),
+        scatter!("80", "s0", "s1"),
+        scatter!("88", "s2", "s3"),
+        "add r2, r3",
+        scatter!("80", "s4", "s5"),
+        scatter!("88", "s6", "s7"),
+        "add r2, r3",
+        "str r2, [sp]",
+        "ldm r0!, {{r1, r4-r11, pc}}",
         ".p2align 2",
         "74:",
-        "ldr r12, [sp, #28]",
+        "ldr r12, [sp, #20]",
         "cmp r1, r12",
-        "it eq",
-        "ldreq pc, [sp, #32]",
+        "beq 77f",
         "ldrd r2, r3, [r0], #8",
         take_out!("r4", "r5", "r2", "112"),
         take_out!("r6", "r7", "r2", "116"),
         take_out!("r8", "r9", "r3", "120"),
         take_out!("r10", "r11", "r3", "124"),
         "b.w 65b",
+        // Twins: the first row, then the second.
         ".p2align 2",
-        "70:",
-        plain_lanes!(),
-        "ldm sp, {{r1, r2, r3, r12}}",
-        "vstm r2, {{s0-s3}}",
-        "add r2, r3",
-        "vstm r2, {{s4-s7}}",
-        "add r2, r3",
-        "str r2, [sp, #4]",
-        "cmp r0, r12",
-        "bne.w 62b",
-        "b.w 68b",
-        ".p2align 2",
-        "71:",
-        plain_lanes!(),
-        "ldm sp, {{r1, r2, r3, r12}}",
-        scatter!("80", "r2", "s0", "s1", "r4", "r5", "r6", "r7"),
-        scatter!("88", "r2", "s2", "s3", "r4", "r5", "r6", "r7"),
-        "add r2, r3",
-        scatter!("80", "r2", "s4", "s5", "r4", "r5", "r6", "r7"),
-        scatter!("88", "r2", "s6", "s7", "r4", "r5", "r6", "r7"),
-        "add r2, r3",
-        "str r2, [sp, #4]",
-        "cmp r0, r12",
-        "bne.w 62b",
-        "b.w 68b",
-        // Twins: the first row, then the second, whose constant waits in r3.
+        "83:",
+        "cmp r0, #0",
         ".p2align 2",
         "72:",
-        "vmov r2, r3, s12, s13",
-        split!("r4", "r2", "s0", "s1"),
-        split!("r5", "r2", "s2", "s3"),
-        split!("r6", "r2", "s4", "s5"),
-        split!("r7", "r2", "s6", "s7"),
+        "vldmia r0!, {{s8-s9}}",
+        "ldrd r1, lr, [r0], #16",
+        split!("r4", "r1", "s0", "s1"),
+        split!("r5", "r1", "s2", "s3"),
+        split!("r6", "r1", "s4", "s5"),
+        split!("r7", "r1", "s6", "s7"),
         convert!(", #17", ", #13"),
         "75:",
         twin_lanes!("s8"),
-        "ldm sp, {{r1, r4, r5, r6, r7}}",
-        "cbz r7, 78f",
-        "b.w 81f",
-        "78:",
-        "vstm r4, {{s0-s7}}",
+        "bne 81f",
+        "vstm r2, {{s0-s7}}",
         "79:",
-        "add r4, r5",
-        split!("r8", "r3", "s0", "s1"),
-        split!("r9", "r3", "s2", "s3"),
-        split!("r10", "r3", "s4", "s5"),
-        split!("r11", "r3", "s6", "s7"),
+        "add r2, r3",
+        split!("r8", "lr", "s0", "s1"),
+        split!("r9", "lr", "s2", "s3"),
+        split!("r10", "lr", "s4", "s5"),
+        split!("r11", "lr", "s6", "s7"),
         convert!(", #17", ", #13"),
         "76:",
         twin_lanes!("s9"),
-        "cbz r7, 88f",
-        "b.w 82f",
-        "88:",
-        "vstm r4, {{s0-s7}}",
+        "bne 82f",
+        "vstm r2, {{s0-s7}}",
         "89:",
-        "add r4, r5",
-        "str r4, [sp, #4]",
-        "cmp r0, r6",
-        "bne.w 62b",
-        "b.w 68b",
-        // Rows of several parts.
-        ".p2align 2",
+        "add r2, r3",
+        "str r2, [sp]",
+        "ldm r0!, {{r1, r4-r11, pc}}",
+        // Rows of several parts, which have sums in place of parities.
         "77:",
-        "vmov r2, r3, s10, s11",
-        "ldr lr, [sp, #36]",
-        "and r12, r2, #1",
-        "add lr, r12",
-        split_parts!("r4", "112", "s0", "s1"),
-        split_parts!("r5", "114", "s2", "s3"),
-        split_parts!("r6", "116", "s4", "s5"),
-        split_parts!("r7", "118", "s6", "s7"),
+        "vldmia r0!, {{s8-s9}}",
+        "ldrd r1, lr, [r0], #16",
+        "ldr r3, [sp, #24]",
+        "and r12, r1, #1",
+        "add r3, r12",
+        split_parts!("r4", "r1", "r3", "r2", "112", "s0", "s1"),
+        split_parts!("r5", "r1", "r3", "r2", "114", "s2", "s3"),
+        split_parts!("r6", "r1", "r3", "r2", "116", "s4", "s5"),
+        split_parts!("r7", "r1", "r3", "r2", "118", "s6", "s7"),
         convert!("", ""),
-        "b.w 75b",
-        // A first row whose outputs do not lie side by side, or that has parts.
+        "ldr r2, [sp, #12]",
+        "lsls r2, r2, #31",
+        "msr APSR_nzcvq, r2",
+        "ldrd r2, r3, [sp]",
+        "b 75b",
         "81:",
         scatter_twins!(),
-        "cmp r7, #2",
-        "blo.w 79b",
-        "add r4, r5",
-        "mov r2, r3",
-        "ldr lr, [sp, #36]",
-        "and r12, r2, #1",
-        "add lr, r12",
-        split_parts!("r8", "120", "s0", "s1"),
-        split_parts!("r9", "122", "s2", "s3"),
-        split_parts!("r10", "124", "s4", "s5"),
-        split_parts!("r11", "126", "s6", "s7"),
-        "mov r2, #0",
-        "strd r2, r2, [sp, #112]",
-        "strd r2, r2, [sp, #120]",
+        "bcs 79b",
+        "add r2, r3",
+        "ldr r4, [sp, #24]",
+        "and r12, lr, #1",
+        "add r4, r12",
+        split_parts!("r8", "lr", "r4", "r5", "120", "s0", "s1"),
+        split_parts!("r9", "lr", "r4", "r5", "122", "s2", "s3"),
+        split_parts!("r10", "lr", "r4", "r5", "124", "s4", "s5"),
+        split_parts!("r11", "lr", "r4", "r5", "126", "s6", "s7"),
+        "mov r4, #0",
+        "strd r4, r4, [sp, #112]",
+        "strd r4, r4, [sp, #120]",
         convert!("", ""),
-        "b.w 76b",
+        "b 76b",
         "82:",
         scatter_twins!(),
-        "ldr r1, [sp]",
-        "b.w 89b",
-        // Streams of a packed group of 8 bits: r0 group, r1 streams, r12 fours of inputs.
+        "b 89b",
+        // Streams of a packed group of 8 bits: r0 codes, r1 streams, r12 fours of inputs. The loops end with eq, cs.
         ".p2align 2",
         "91:",
-        "add r0, #48",
         "movw r10, #0x01fe",
         "movt r10, #0x01fe",
         "2:",
@@ -700,11 +738,10 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "subs r12, #1",
         "stm r1!, {{r2-r9}}",
         "bne 2b",
-        "bx lr",
+        "b 56b",
         // Of 4 bits.
         ".p2align 2",
         "92:",
-        "add r0, #48",
         "mov r10, #0x001e001e",
         "mov r11, #0x0f000f00",
         "2:",
@@ -722,11 +759,10 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "subs r12, #1",
         "stm r1!, {{r2-r9}}",
         "bne 2b",
-        "bx lr",
+        "b.w 56b",
         // Of 2 bits, as twins.
         ".p2align 2",
         "93:",
-        "add r0, #96",
         "movw r10, #0xc003",
         "movt r10, #0xc003",
         "2:",
@@ -742,8 +778,10 @@ unsafe extern "C" fn run(_groups: *const u32, _count: usize, _job: &Job) {
         "subs r12, #1",
         "stm r1!, {{r2-r9}}",
         "bne 2b",
-        ".p2align 2",
-        "94:",
-        "bx lr",
+        "b.w 56b",
+        block = const BLOCK,
+        odd = const ODD,
+        products = const PRODUCTS,
+        next = const NEXT,
     )
 }

@@ -5,8 +5,10 @@
 use core::arch::naked_asm;
 
 use super::super::packed::{SIGNS, twin, two_bits};
-use super::super::{BLOCK, ROW_PAIR_HEADER, Tokens, pairs, parts_after_first, row_pair_words, word};
-use crate::span::{copy, span};
+use super::super::{
+    BLOCK, ROW_PAIR_HEADER, ROWS_END, Tokens, pairs, parts_after_first, row_pair_words, word,
+};
+use crate::span::{copy, span, span_mut};
 
 /// Largest `sum |a|` of a part of a row whose twin sums keep apart: with codes `q` in 0..=3 the low sum lies within
 /// `1.5 sum |a|` of `1.5 sum a`, and this distance and a rounding have 2^13 - 1 to them.
@@ -18,27 +20,46 @@ pub(super) const TWIN_PARTS: usize = 5;
 /// Where the twin sums of a row in one part start, from `sum a`: they end as `l + 2^13 t`, `t` that of the levels of the high
 /// channel, and `2 l` that of the low one, less 1 if it is odd.
 pub(super) fn twin_start(sum: u32) -> u32 {
-    (sum.wrapping_mul((1 << 14) - 3) as i32 >> 1) as u32
+    (sum.wrapping_mul(TWIN_FACTOR) as i32 >> 1) as u32
 }
+
+const TWIN_FACTOR: u32 = (1 << 14) - 3;
 
 /// What turns the low 14 bits of such a sum, times 2^18, into the low channel's sum of levels, times 2^17.
 pub(super) fn parity(sum: u32) -> u32 {
     (sum << 31).wrapping_add((sum & 1) << 17)
 }
 
-/// Widens the rows of `tokens`, two by two, each two behind their constants: starts of the sums of even and odd channels for
-/// either row, as twins, then scales, sums of codes, and [`parity`], all in twos. A part but the first stands behind the starts
-/// of its twin sums. Returns whether `sum |a|` keeps within [`TWIN_LIMIT`] in all parts of all rows. There are codes and room
-/// for all rows.
-pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> bool {
+/// What two widened rows say to a tile.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Jumps {
+    /// Where its weights lie.
+    pub(super) weights: *const u32,
+    /// Where its code goes on for two rows, and for a last one that stands for two.
+    pub(super) twos: usize,
+    pub(super) last: usize,
+}
+
+/// Widens the rows of `tokens`, two by two. Before their inputs are sums of codes, the place of the weights, starts of the sums
+/// of even and odd channels for either row, twice, as twins, and where to go on; behind them scales and, of rows of one part,
+/// [`parity`], of others the sums again. A part but the first stands behind the starts of its twin sums. Room for
+/// [`ROWS_END`] follows the rows. Returns whether `sum |a|` keeps within [`TWIN_LIMIT`] in all parts of all rows. There are
+/// codes and room for all rows.
+pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, jumps: Jumps, acts: &mut [u32]) -> bool {
     let (pairs, count) = (pairs(inputs), tokens.scales.len());
     let pair_words = row_pair_words(pairs);
-    if tokens.codes.len() != count * inputs || acts.len() != count.div_ceil(2) * pair_words {
+    if tokens.codes.len() != count * inputs || acts.len() != count.div_ceil(2) * pair_words + ROWS_END {
         return false;
     }
     if inputs < 4 {
-        let mut twos = acts.chunks_exact_mut(pair_words).enumerate();
-        return twos.all(|(two, pair)| filled_rows(tokens, inputs, 2 * two, pair));
+        // Each takes the room behind it, which the next one takes over.
+        let mut small = true;
+        for first in (0..count).step_by(2) {
+            let pair = span_mut(acts, first / 2 * pair_words, pair_words + ROWS_END);
+            small &= filled_rows(tokens, inputs, first, jumps, pair);
+        }
+        return small;
     }
     let after_first = parts_after_first(pairs);
     let words = (pairs - BLOCK * after_first) / 2;
@@ -48,15 +69,19 @@ pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> bool 
     let within = |words: usize| TWIN_LIMIT.wrapping_sub(512 * words);
     let twos = acts.as_mut_ptr_range();
     let mut rows = Rows {
-        codes: tokens.codes.as_ptr(),
         second: inputs,
-        scales: tokens.scales.as_ptr(),
-        acts: twos.start,
-        acts_end: twos.start.wrapping_add(count / 2 * pair_words),
         first: words + 1 - if after_first == 0 { ends_early } else { 0 },
-        within_first: within(words),
+        even: [0, within(words)],
+        odd: [0, within(words)],
+        codes: tokens.codes.as_ptr(),
+        scales: tokens.scales.as_ptr(),
+        factor: TWIN_FACTOR,
+        bytes: 4 * pair_words,
+        acts_end: twos.start.wrapping_add(count / 2 * pair_words),
+        weights: jumps.weights,
+        jump: jumps.twos,
+        acts: twos.start,
         state: if after_first + rest == 0 { 0 } else { 1 + after_first },
-        beyond: 0,
         more: after_first,
         shift: (32 - 8 * rest) * ends_early,
         rest,
@@ -64,25 +89,26 @@ pub(super) fn rows(tokens: Tokens<'_>, inputs: usize, acts: &mut [u32]) -> bool 
         memory: [0; 5],
         last: BLOCK / 2 + 1 - ends_early,
         within_next: within(BLOCK / 2),
-        bytes: 4 * pair_words,
     };
+    let mut beyond = 0;
     if count > 1 {
         // SAFETY: there are codes and scales of that many twos of rows, of four codes or more, and room for them.
-        unsafe { widen(&mut rows) };
+        beyond = unsafe { widen(&mut rows) };
     }
     if let (1, Some(&scale)) = (count % 2, tokens.scales.last()) {
         // An odd last row goes in twice.
         let scales = [scale; 2];
-        (rows.second, rows.scales, rows.acts_end) = (0, scales.as_ptr(), twos.end);
+        (rows.second, rows.scales, rows.jump) = (0, scales.as_ptr(), jumps.last);
+        rows.acts_end = rows.acts.wrapping_add(pair_words);
         // SAFETY: as above; the frame has gone on to the last row.
-        unsafe { widen(&mut rows) };
+        beyond |= unsafe { widen(&mut rows) };
     }
-    rows.beyond as i32 >= 0
+    beyond == 0
 }
 
 /// As [`rows`], of two rows of fewer than four inputs, from row `first` on: they are filled up.
 #[inline(never)]
-fn filled_rows(tokens: Tokens<'_>, inputs: usize, first: usize, pair: &mut [u32]) -> bool {
+fn filled_rows(tokens: Tokens<'_>, inputs: usize, first: usize, jumps: Jumps, pair: &mut [u32]) -> bool {
     let (mut codes, mut scales) = ([[0; 4]; 2], [0.0; 2]);
     for (row, (codes, to)) in (first..).zip(codes.iter_mut().zip(&mut scales)) {
         // An odd last row goes in twice.
@@ -90,26 +116,32 @@ fn filled_rows(tokens: Tokens<'_>, inputs: usize, first: usize, pair: &mut [u32]
         copy(span(tokens.codes, row * inputs, inputs), codes);
         *to = tokens.scales.get(row).copied().unwrap_or_default();
     }
-    rows(Tokens { codes: codes.as_flattened(), scales: &scales }, 4, pair)
+    let twos = if first + 1 < tokens.scales.len() { jumps.twos } else { jumps.last };
+    rows(Tokens { codes: codes.as_flattened(), scales: &scales }, 4, Jumps { twos, ..jumps }, pair)
 }
 
 /// What [`widen`] works on; the assembly knows the order. Codes, scales and room go on from two rows to the next.
 #[repr(C)]
 struct Rows {
-    codes: *const i8,
     /// From a row to the next, in bytes.
     second: usize,
-    scales: *const f32,
-    acts: *mut u32,
-    acts_end: *mut u32,
     /// Whole words of the first part, and one.
     first: usize,
-    /// The limit less 128 for each code of the first part.
-    within_first: usize,
+    /// Of either row, 0 and the limit less 128 for each code of the first part.
+    even: [usize; 2],
+    odd: [usize; 2],
+    codes: *const i8,
+    scales: *const f32,
+    /// Of [`twin_start`].
+    factor: u32,
+    /// From two rows to the next.
+    bytes: usize,
+    acts_end: *mut u32,
+    weights: *const u32,
+    jump: usize,
+    acts: *mut u32,
     /// 0 if rows are one part of whole words. Else parts to do, -1 once the last word of the last one is done.
     state: usize,
-    /// Negative once a part has gone beyond the limit.
-    beyond: u32,
     /// Parts after the first.
     more: usize,
     /// Bits of a last word that is not full, before its own; 0 if it is.
@@ -122,8 +154,6 @@ struct Rows {
     /// As `first`, of the last part of several.
     last: usize,
     within_next: usize,
-    /// From two rows to the next.
-    bytes: usize,
 }
 
 /// The pairs of a word of either row, whose codes are in r10 and r11.
@@ -145,30 +175,39 @@ macro_rules! pairs_of_words {
     };
 }
 
+/// Two rows' starts, in r10 and r11, their weights and jump, to the header at r5.
+macro_rules! header {
+    () => {
+        concat!(
+            "ldrd r8, r7, [r3, #44]\n",
+            "strd r8, r10, [r5, #8]\n",
+            "strd r10, r10, [r5, #16]\n",
+            "strd r10, r11, [r5, #24]\n",
+            "strd r11, r11, [r5, #32]\n",
+            "strd r11, r7, [r5, #40]\n",
+        )
+    };
+}
+
 // Registers: r0 and r1 codes, r2 room, r3 words; r4 and r6 sums of codes; r5 and r7 the limit, of which the magnitudes go: a
-// byte's difference from 128 is that much less; r10 and r11 words, r8-r11 pairs, r12 signs, lr ones. Between the loops r8 is
-// the frame, which lies at sp.
+// byte's difference from 128 is that much less; r10 and r11 words, r8-r11 pairs, r12 signs, lr ones. Between the loops r3 is
+// the frame, which lies at sp. The Q flag says that a limit was negative: its saturation to 31 bits sets it.
 #[unsafe(naked)]
-unsafe extern "C" fn widen(_rows: &mut Rows) {
+unsafe extern "C" fn widen(_rows: &mut Rows) -> u32 {
     naked_asm!(
         concat!(".cpu ", env!("CHORD_DSP_CORE")),
         "push {{r0, r4-r11, lr}}",
-        "mov r8, r0",
+        "mov r3, r0",
         "mov r12, #0x80808080",
         "mov lr, #0x00010001",
-        "ldr r2, [r8, #12]",
-        "ldr r0, [r8]",
+        "movs r1, #0",
+        "msr APSR_nzcvq, r1",
+        "ldr r2, [r3, #52]",
+        "ldr r0, [r3, #24]",
         "2:",
-        "ldrd r1, r10, [r8, #4]",
-        "ldrd r4, r5, [r10], #8",
-        "str r10, [r8, #8]",
+        "ldm r3, {{r1, r3-r7}}",
         "add r1, r0",
-        "strd r4, r5, [r2, #16]",
-        "add r2, #40",
-        "ldrd r3, r5, [r8, #20]",
-        "mov r7, r5",
-        "movs r4, #0",
-        "movs r6, #0",
+        "adds r2, #48",
         // A part, two words at a time.
         "3:",
         "lsrs r3, #1",
@@ -184,121 +223,128 @@ unsafe extern "C" fn widen(_rows: &mut Rows) {
         pairs_of_words!(),
         "subs r3, #1",
         "bne 4b",
-        "ldr r8, [sp]",
-        "ldr r9, [r8, #28]",
-        "cmp r9, #0",
+        "ldr r3, [sp]",
+        "ldr r8, [r3, #56]",
+        "cmp r8, #0",
         "bne 7f",
         // One part.
         "8:",
-        "ldr r9, [r8, #32]",
-        "orr r9, r5",
-        "orr r9, r7",
-        "str r9, [r8, #32]",
-        "ldr r10, [r8, #80]",
-        "sub r10, r2, r10",
-        "movw r9, #16381",
-        "mul r5, r4, r9",
-        "mul r7, r6, r9",
-        "asr r5, #1",
-        "asr r7, #1",
-        "lsl r3, r4, #31",
-        "lsl r9, r6, #31",
-        "add r3, r3, r3, lsr #14",
-        "add r9, r9, r9, lsr #14",
-        "strd r5, r5, [r10]",
-        "strd r7, r7, [r10, #8]",
-        "strd r4, r6, [r10, #24]",
-        "strd r3, r9, [r10, #32]",
+        "usat r9, #31, r5",
+        "usat r9, #31, r7",
+        "ldrd r5, r7, [r3, #28]",
+        "ldrd r8, r9, [r5], #8",
+        "str r5, [r3, #28]",
+        "lsl r10, r4, #31",
+        "lsl r11, r6, #31",
+        "add r10, r10, r10, lsr #14",
+        "add r11, r11, r11, lsr #14",
+        "stm r2!, {{r8-r11}}",
+        "ldrd r5, r9, [r3, #36]",
+        "mul r10, r4, r7",
+        "mul r11, r6, r7",
+        "asr r10, #1",
+        "asr r11, #1",
+        "subs r5, r2, r5",
+        "strd r4, r6, [r5]",
+        header!(),
         "mov r0, r1",
         "9:",
-        "ldr r9, [r8, #16]",
         "cmp r2, r9",
         "bne 2b",
-        "str r0, [r8]",
-        "str r2, [r8, #12]",
-        "pop {{r0, r4-r11, pc}}",
+        "str r0, [r3, #24]",
+        "str r2, [r3, #52]",
+        "mrs r0, APSR",
+        "and r0, #0x08000000",
+        "pop {{r1, r4-r11, pc}}",
         "7:",
-        "cmp r9, #1",
+        "cmp r8, #1",
         "bne 71f",
-        "ldr r3, [r8, #40]",
-        "cbz r3, 71f",
+        "ldr r9, [r3, #64]",
+        "cmp r9, #0",
+        "beq 71f",
         // The last word, of which the lower bytes come from before.
-        "mov r9, #-1",
-        "str r9, [r8, #28]",
-        "lsr r9, r3, #3",
-        "sub r10, r0, r9",
-        "sub r11, r1, r9",
+        "mov r8, #-1",
+        "str r8, [r3, #56]",
+        "lsr r8, r9, #3",
+        "sub r10, r0, r8",
+        "sub r11, r1, r8",
         "ldr r10, [r10]",
         "ldr r11, [r11]",
-        "lsr r10, r3",
-        "lsr r11, r3",
+        "lsr r10, r9",
+        "lsr r11, r9",
         "movs r3, #1",
         "b 6b",
         "71:",
-        "ldr r3, [r8, #36]",
-        "cbnz r3, 72f",
-        "movs r3, #1",
-        "str r3, [r8, #28]",
-        "ldr r3, [r8, #44]",
-        "add r1, r3",
+        "ldr r9, [r3, #60]",
+        "cmp r9, #0",
+        "bne 72f",
+        "movs r9, #1",
+        "str r9, [r3, #56]",
+        "ldr r9, [r3, #68]",
+        "add r1, r9",
         "b 8b",
         // One of several: starts so that low sums lie about 2^13 and only the sum of all is rounded.
         "72:",
-        "ldr r10, [r8, #32]",
-        "orr r10, r5",
-        "orr r10, r7",
-        "str r10, [r8, #32]",
-        "ldrd r10, r11, [r8, #52]",
+        "usat r10, #31, r5",
+        "usat r10, #31, r7",
+        "ldrd r10, r11, [r3, #76]",
         "add r4, r10",
         "add r6, r11",
-        "strd r4, r6, [r8, #52]",
+        "strd r4, r6, [r3, #76]",
         "add r10, r4, r4, lsl #1",
         "add r11, r6, r6, lsl #1",
         "asr r10, #1",
         "asr r11, #1",
-        "ldrd r5, r7, [r8, #60]",
-        "strd r10, r11, [r8, #60]",
+        "ldrd r5, r7, [r3, #84]",
+        "strd r10, r11, [r3, #84]",
         "sub r10, r5, r10",
         "sub r11, r7, r11",
         "add r10, r10, #0x2000",
         "add r11, r11, #0x2000",
-        "ldr r5, [r8, #68]",
+        "ldr r5, [r3, #92]",
         "cbnz r5, 73f",
-        "ldr r5, [r8, #48]",
-        "sub r5, r2, r5",
-        "strd r10, r10, [r5]",
-        "strd r11, r11, [r5, #8]",
+        "ldr r5, [r3, #72]",
+        "subs r5, r2, r5",
+        "mov r9, r8",
+        header!(),
+        "mov r8, r9",
         "b 74f",
         "73:",
         "strd r10, r11, [r5]",
         "74:",
-        "cmp r9, #1",
+        "cmp r8, #1",
         "ble 75f",
-        "subs r9, #1",
-        "str r9, [r8, #28]",
-        "str r2, [r8, #68]",
-        "add r2, #8",
-        "mov r3, #17",
-        "cmp r9, #1",
-        "it eq",
-        "ldreq r3, [r8, #72]",
-        "ldr r5, [r8, #76]",
+        "subs r8, #1",
+        "str r8, [r3, #56]",
+        "str r2, [r3, #92]",
+        "adds r2, #8",
+        "cmp r8, #1",
+        "ldrd r8, r5, [r3, #96]",
+        "it ne",
+        "movne r8, #17",
+        "mov r3, r8",
         "mov r7, r5",
         "movs r4, #0",
         "movs r6, #0",
         "b 3b",
         "75:",
-        "ldr r5, [r8, #80]",
-        "sub r5, r2, r5",
-        "strd r4, r6, [r5, #24]",
-        "mov r10, #0",
-        "strd r10, r10, [r8, #52]",
-        "strd r10, r10, [r8, #60]",
-        "str r10, [r8, #68]",
-        "adds r3, #1",
-        "str r3, [r8, #28]",
-        "ldr r9, [r8, #44]",
-        "add r0, r1, r9",
+        "ldr r5, [r3, #28]",
+        "ldrd r10, r11, [r5], #8",
+        "str r5, [r3, #28]",
+        "strd r10, r11, [r2], #8",
+        "strd r4, r6, [r2], #8",
+        "ldrd r5, r9, [r3, #36]",
+        "subs r5, r2, r5",
+        "strd r4, r6, [r5]",
+        "movs r5, #0",
+        "strd r5, r5, [r3, #76]",
+        "strd r5, r5, [r3, #84]",
+        "str r5, [r3, #92]",
+        "ldr r5, [r3, #60]",
+        "adds r5, #1",
+        "str r5, [r3, #56]",
+        "ldr r5, [r3, #68]",
+        "adds r0, r1, r5",
         "b 9b",
     )
 }
