@@ -50,7 +50,7 @@ proptest! {
         let sent = message(&all);
         let sent = Embeddings::from(ItemRows::parse(&sent).unwrap());
         let mut history = Vec::new();
-        for sequence in 2..30 {
+        for sequence in 2..if cfg!(miri) { 10 } else { 30 } {
             match random.below(12) {
                 0 => {
                     let [own_plan, plan] = plans(sequence, random.bits());
