@@ -10,11 +10,12 @@ use chord_runtime::{Arithmetic, Holding, Options, ProfileRequirements, Requireme
 const REQUEST_DIR: &str = "CHORD_REQUEST_DIR";
 
 /// Boards (features, memory maps in `boards/`) and their architectures; the first is the default.
-const BOARDS: [(&str, &str); 6] = [
+const BOARDS: [(&str, &str); 7] = [
     ("mps2-an386", "arm"),
     ("mps2-an500", "arm"),
     ("mps2-an505", "arm"),
     ("mps3-an547", "arm"),
+    ("mps2-an385", "arm"),
     ("riscv32-virt", "riscv32"),
     ("aarch64-virt", "aarch64"),
 ];

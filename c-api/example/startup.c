@@ -13,8 +13,10 @@ int main(void);
 
 __attribute__((noreturn)) void reset(void)
 {
+#ifdef __ARM_FP
     CPACR |= 0xFu << 20; /* the FPU */
     __asm volatile("dsb\n isb");
+#endif
     memcpy(&_data_start, &_data_load, (size_t)((char *)&_data_end - (char *)&_data_start));
     memset(&_bss_start, 0, (size_t)((char *)&_bss_end - (char *)&_bss_start));
     initialise_monitor_handles();

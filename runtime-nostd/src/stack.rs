@@ -12,7 +12,9 @@ pub enum Core {
     CortexM33,
     /// Cortex-M55.
     CortexM55,
-    /// RV32IMAC, without floating point.
+    /// Cortex-M0+, without an FPU.
+    CortexM0Plus,
+    /// RV32IMAC, without an FPU.
     Riscv32,
     /// AArch64.
     Aarch64,
@@ -20,8 +22,15 @@ pub enum Core {
 
 impl Core {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::CortexM4, Self::CortexM7, Self::CortexM33, Self::CortexM55, Self::Riscv32, Self::Aarch64];
+    pub const ALL: [Self; 7] = [
+        Self::CortexM4,
+        Self::CortexM7,
+        Self::CortexM33,
+        Self::CortexM55,
+        Self::CortexM0Plus,
+        Self::Riscv32,
+        Self::Aarch64,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -30,9 +39,15 @@ impl Core {
             Self::CortexM7 => "cortex-m7",
             Self::CortexM33 => "cortex-m33",
             Self::CortexM55 => "cortex-m55",
+            Self::CortexM0Plus => "cortex-m0plus",
             Self::Riscv32 => "riscv32imac",
             Self::Aarch64 => "cortex-a53",
         }
+    }
+
+    /// Whether it has instructions for floating point. Without, [`Arithmetic::Fixed`](crate::Arithmetic) is the faster one.
+    pub const fn has_fpu(self) -> bool {
+        !matches!(self, Self::CortexM0Plus | Self::Riscv32)
     }
 
     /// Bytes of stack for parsing a bundle, making an engine and ranking, worst case, in either arithmetic, interrupts not
@@ -46,6 +61,7 @@ impl Core {
         match self {
             Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => 2880,
             Self::CortexM55 => 2600,
+            Self::CortexM0Plus => 2968,
             Self::Riscv32 => 2584,
             Self::Aarch64 => 4432,
         }

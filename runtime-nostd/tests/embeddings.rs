@@ -64,7 +64,11 @@ proptest! {
     /// A bundle without item table, history and candidates from messages: the ranking of the bundle with its table, bit for
     /// bit, and the profile's embedding too.
     #[test]
-    fn a_bundle_without_items_ranks_alike(seed: u64, length in 1usize..20, count in 1usize..25) {
+    fn a_bundle_without_items_ranks_alike(
+        seed: u64,
+        length in 1usize..if cfg!(miri) { 7 } else { 20 },
+        count in 1usize..if cfg!(miri) { 7 } else { 25 },
+    ) {
         let mut random = Random(seed);
         let profile = Some(random_model::small_profile(&mut random));
         let manifest = Manifest { profile, ..random_model::manifest(&mut random) };

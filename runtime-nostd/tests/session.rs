@@ -50,7 +50,7 @@ proptest! {
         let sent = message(&all);
         let sent = Embeddings::from(ItemRows::parse(&sent).unwrap());
         let mut history = Vec::new();
-        for sequence in 2..30 {
+        for sequence in 2..if cfg!(miri) { 10 } else { 30 } {
             match random.below(12) {
                 0 => {
                     let [own_plan, plan] = plans(sequence, random.bits());
@@ -202,7 +202,7 @@ fn the_arena_is_used(bundle: Bundle<'_>, rows: Embeddings<'_>, expected: usize) 
     let options = Options::default();
     let mut arena = vec![0; Requirements::of(&bundle, &options).arena_bytes];
     let mut words = vec![0u32; 1000];
-    for shift in 0..4 {
+    for shift in if cfg!(miri) { 1..2 } else { 0..4 } {
         let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         let engine = Engine::new(bundle, &plan, &mut arena, options).unwrap();
         let needed = Session::arena_bytes(&bundle, &options);

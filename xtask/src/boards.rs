@@ -23,7 +23,7 @@ pub struct Board {
 }
 
 /// All boards; the first is the firmware's default.
-pub const BOARDS: [Board; 6] = [
+pub const BOARDS: [Board; 7] = [
     Board {
         name: "mps2-an386",
         core: "cortex-m4",
@@ -56,6 +56,15 @@ pub const BOARDS: [Board; 6] = [
         rustflags: &["-Ctarget-cpu=cortex-m55", "-Ctarget-feature=-mve.fp,-lob"],
         qemu: "qemu-system-arm",
         machine: &["-machine", "mps3-an547"],
+    },
+    // QEMU has no Cortex-M0+ with enough memory; a Cortex-M3 runs its instructions.
+    Board {
+        name: "mps2-an385",
+        core: "cortex-m0plus",
+        target: "thumbv6m-none-eabi",
+        rustflags: &[],
+        qemu: "qemu-system-arm",
+        machine: &["-machine", "mps2-an385"],
     },
     Board {
         name: "riscv32-virt",

@@ -63,7 +63,7 @@ pub fn library(board: &Board, fixed_point: bool, target_dir: &Path) -> Result<Pa
 ///
 /// It links only if nothing in the library can panic. Errors: the messages of a build that fails.
 pub fn example(target_dir: &Path) -> Result<PathBuf> {
-    program(BOARD, "rerank", &request(), target_dir)
+    program(BOARD, "rerank", &request(), false, target_dir)
 }
 
 /// As [`example`], asking for fixed point of a library that has it, or has not.
@@ -72,9 +72,17 @@ pub fn fixed_point_example(is_built: bool, target_dir: &Path) -> Result<PathBuf>
     make(BOARD, "rerank", &library, &request(), &["ARITHMETIC=1"], target_dir)
 }
 
-/// As [`example`], for a board with a Cortex-M, for `rerank` or `stack` and any request; `stack` takes item rows too.
-pub fn program(board: &Board, name: &str, request: &Path, target_dir: &Path) -> Result<PathBuf> {
-    make(board, name, &library(board, false, target_dir)?, request, &[], target_dir)
+/// As [`example`], for a board with a Cortex-M, for `rerank` or `stack` and any request, in fixed point or not; `stack` takes
+/// item rows too.
+pub fn program(
+    board: &Board,
+    name: &str,
+    request: &Path,
+    fixed_point: bool,
+    target_dir: &Path,
+) -> Result<PathBuf> {
+    let variables: &[&str] = if fixed_point { &["ARITHMETIC=1"] } else { &[] };
+    make(board, name, &library(board, fixed_point, target_dir)?, request, variables, target_dir)
 }
 
 fn request() -> PathBuf {

@@ -36,7 +36,7 @@ enum Command {
     CExample,
     /// Builds the firmware for a board and runs it in QEMU.
     Firmware {
-        /// mps2-an386, mps2-an500, mps2-an505, mps3-an547, riscv32-virt or aarch64-virt.
+        /// mps2-an386, mps2-an500, mps2-an505, mps3-an547, mps2-an385, riscv32-virt or aarch64-virt.
         board: String,
         /// Folder with model.chord, user.plan, history.txt and candidates.txt; firmware-example/request if left out.
         #[arg(long)]

@@ -23,7 +23,19 @@ const FLAGS: &str = "-Ctarget-feature=+avx2,+avxvnni,+avx512vl,+avx512vnni,+sha"
 const CASES: &str = "2";
 
 /// Programs of tests, as cargo calls them, the longest first.
-const PROGRAMS: [&str; 4] = ["--lib", "--test=kernels", "--test=tokens", "--test=memory"];
+const PROGRAMS: [&str; 11] = [
+    "--test=c_api",
+    "--test=session",
+    "--test=exact",
+    "--test=fixed_point",
+    "--lib",
+    "--test=inputs",
+    "--test=embeddings",
+    "--test=profile",
+    "--test=kernels",
+    "--test=memory",
+    "--test=tokens",
+];
 
 /// Installs Miri, and the sources of the standard library that it interprets, where they are missing.
 ///

@@ -9,22 +9,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSymbol, SymbolKind};
 
+use crate::boards::Board;
 use crate::qemu;
 use crate::test::{run_command, workspace};
 
-/// A core: its name, Rust's target, QEMU's program and arguments.
-type Core = (&'static str, &'static str, &'static str, &'static [&'static str]);
-
-const CORES: [Core; 2] = [
-    // QEMU has no Cortex-M0+ with enough memory; a Cortex-M3 runs its instructions.
-    ("Cortex-M0+", "thumbv6m-none-eabi", "qemu-system-arm", &["-machine", "mps2-an385"]),
-    (
-        "RV32IMAC",
-        "riscv32imac-unknown-none-elf",
-        "qemu-system-riscv32",
-        &["-machine", "virt", "-cpu", "rv32", "-bios", "none"],
-    ),
-];
+/// Cores and their boards.
+const CORES: [(&str, &str); 2] = [("Cortex-M0+", "mps2-an385"), ("RV32IMAC", "riscv32-virt")];
 
 /// What is counted.
 struct Counted {
@@ -80,11 +70,6 @@ struct Count {
     float: u64,
 }
 
-/// Targets of the cores.
-pub(crate) fn targets() -> impl Iterator<Item = &'static str> {
-    CORES.iter().map(|&(_, target, ..)| target)
-}
-
 /// Counts on both cores and writes `benches/mcu/no-fpu.md`.
 ///
 /// Errors: a build or a run that fails.
@@ -97,10 +82,10 @@ pub fn run() -> Result<()> {
     let library = format!("{}insn_count{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let plugin = target_dir.join("release").join(library);
     let mut text = String::from(HEAD);
-    for (core, target, qemu, machine) in CORES {
-        build(&benches.join("no-fpu"), &target_dir, &["--target", target])?;
-        let elf = target_dir.join(target).join("release/chord-no-fpu-bench");
-        let regions = count(&elf, &target_dir, &plugin, qemu, machine)?;
+    for (core, board) in CORES {
+        let board = Board::named(board)?;
+        let elf = program(board, &target_dir)?;
+        let regions = count(&elf, &target_dir, &plugin, board)?;
         for counted in &COUNTED {
             text += &table(core, counted, &regions)?;
         }
@@ -127,14 +112,15 @@ fn build(folder: &Path, target_dir: &Path, arguments: &[&str]) -> Result<()> {
     run_command(command.current_dir(folder))
 }
 
+/// Builds the program for a board; returns the ELF.
+fn program(board: &Board, target_dir: &Path) -> Result<PathBuf> {
+    build(&workspace().join("benches/no-fpu"), target_dir, &["--target", board.target])?;
+    Ok(target_dir.join(board.target).join("release/chord-no-fpu-bench"))
+}
+
 /// Runs the program under the plugin; its regions in order, named.
-fn count(
-    elf: &Path,
-    target_dir: &Path,
-    plugin: &Path,
-    qemu: &str,
-    machine: &[&str],
-) -> Result<Vec<(String, Count)>> {
+fn count(elf: &Path, target_dir: &Path, plugin: &Path, board: &Board) -> Result<Vec<(String, Count)>> {
+    let &Board { qemu, machine, .. } = board;
     let (out, within) = (target_dir.join("counts.txt"), target_dir.join("float.txt"));
     fs::write(&within, float_routines(elf)?)?;
     let plugin = format!("{},out={},within={}", plugin.display(), out.display(), within.display());
@@ -171,12 +157,11 @@ fn messages(output: &str) -> (Vec<&str>, Vec<&str>) {
 ///
 /// Errors: a build or a run that fails.
 pub fn results(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
-    let of_core = |&(core, target, qemu, machine): &Core| {
-        build(&workspace().join("benches/no-fpu"), target_dir, &["--target", target])?;
-        let elf = target_dir.join(target).join("release/chord-no-fpu-bench");
-        let mut command = Command::new(qemu);
-        let output = command.args(machine).args(qemu::ARGUMENTS).arg(&elf).output();
-        let output = output.with_context(|| qemu.to_owned())?;
+    let of_core = |&(core, board): &(&'static str, &str)| {
+        let board = Board::named(board)?;
+        let mut command = Command::new(board.qemu);
+        command.args(board.machine).args(qemu::ARGUMENTS).arg(program(board, target_dir)?);
+        let output = command.output().with_context(|| board.qemu.to_owned())?;
         if !output.status.success() {
             bail!("{core}: {}", output.status);
         }

@@ -59,7 +59,7 @@ pub fn workspace() -> PathBuf {
 fn install_targets() -> Result<()> {
     let output = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
     let installed = PathBuf::from(String::from_utf8(output.stdout)?.trim_end()).join("lib/rustlib");
-    let targets = BOARDS.iter().map(|board| board.target).chain(crate::no_fpu::targets());
+    let targets = BOARDS.iter().map(|board| board.target);
     let mut missing: Vec<&str> = targets.chain([USER_MODE_TARGET]).collect();
     missing.retain(|target| !installed.join(target).exists());
     missing.dedup();

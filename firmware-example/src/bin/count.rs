@@ -13,7 +13,14 @@ use chord_runtime::{Engine, Holding, Options, Profile, Ranked};
 
 chord_firmware::application!(count);
 
-#[cfg(not(target_arch = "riscv32"))]
+// A Cortex-M0+ has no such hint, but the Cortex-M3 that runs its code has.
+#[cfg(target_arch = "arm")]
+macro_rules! mark {
+    ($number:literal) => {
+        concat!(".short 0xf3af, 0x80", $number)
+    };
+}
+#[cfg(target_arch = "aarch64")]
 macro_rules! mark {
     ($number:literal) => {
         concat!("hint #0x", $number)

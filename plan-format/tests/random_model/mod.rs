@@ -34,6 +34,11 @@ impl Random {
         (self.bits() % n as u64) as usize
     }
 
+    /// A size in `1..=most`; half of it for Miri, which takes seconds for a ranking of the largest sizes.
+    fn size(&mut self, most: usize) -> usize {
+        1 + self.below(if cfg!(miri) { most.div_ceil(2) } else { most })
+    }
+
     /// In `-1.0..1.0`, a multiple of 2^-23.
     pub fn signed(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
@@ -53,22 +58,22 @@ pub fn manifest(random: &mut Random) -> Manifest {
 /// A profile encoder with small random sizes.
 pub fn small_profile(random: &mut Random) -> ProfileShape {
     ProfileShape {
-        pooled: 1 + random.below(6) as u16,
-        features: 1 + random.below(9) as u16,
-        hidden: 1 + random.below(9) as u16,
+        pooled: random.size(6) as u16,
+        features: random.size(9) as u16,
+        hidden: random.size(9) as u16,
         norm_epsilon: 1e-5,
     }
 }
 
 /// A SASRec manifest with small random sizes.
 pub fn small_sasrec(random: &mut Random) -> Manifest {
-    let heads = 1 + random.below(3);
+    let heads = random.size(3);
     let shape = SasRecShape {
-        items: 1 + random.below(20) as u32,
-        positions: 1 + random.below(6) as u16,
-        dim: (heads * (1 + random.below(5))) as u16,
-        inner: 1 + random.below(17) as u16,
-        blocks: 1 + random.below(3) as u8,
+        items: random.size(20) as u32,
+        positions: random.size(6) as u16,
+        dim: (heads * random.size(5)) as u16,
+        inner: random.size(17) as u16,
+        blocks: random.size(3) as u8,
         heads: heads as u8,
         activation: [Activation::Relu, Activation::Gelu][random.below(2)],
         norm_epsilon: 1e-5,
@@ -79,11 +84,11 @@ pub fn small_sasrec(random: &mut Random) -> Manifest {
 /// A Caser manifest with small random sizes.
 pub fn small_caser(random: &mut Random) -> Manifest {
     let shape = CaserShape {
-        items: 1 + random.below(20) as u32,
-        window: 1 + random.below(6) as u16,
-        dim: 1 + random.below(13) as u16,
-        horizontal: 1 + random.below(5) as u16,
-        vertical: 1 + random.below(4) as u16,
+        items: random.size(20) as u32,
+        window: random.size(6) as u16,
+        dim: random.size(13) as u16,
+        horizontal: random.size(5) as u16,
+        vertical: random.size(4) as u16,
     };
     quantised(Architecture::Caser(shape), random)
 }

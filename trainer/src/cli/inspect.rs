@@ -12,7 +12,8 @@ pub(super) struct Inspect {
     /// For a plan: the bundle it belongs to, to show bits layer by layer
     #[arg(long)]
     model: Option<PathBuf>,
-    /// For a bundle: the memory that it takes on cortex-m4, cortex-m7, cortex-m33, cortex-m55, riscv32imac or cortex-a53
+    /// For a bundle: the memory that it takes on cortex-m4, cortex-m7, cortex-m33, cortex-m55, cortex-m0plus, riscv32imac or
+    /// cortex-a53
     #[arg(long, value_parser = core, conflicts_with = "model")]
     target: Option<Core>,
 }
