@@ -5,6 +5,8 @@ use chord_plan::bundle::LayerView;
 use chord_plan::manifest::{Architecture, LayerName, ProfileLayer};
 use chord_plan::numerics as n;
 use chord_plan::{Bundle, Plan};
+// Of the standard library's functions the last bits are open: Miri draws them.
+use libm::{exp, ldexp};
 
 use super::layer;
 
@@ -33,7 +35,7 @@ fn mantissa(x: f32) -> i64 {
 }
 
 fn aligned(x: f32, unit: i32) -> i64 {
-    if field(x) == 0 { 0 } else { (f64::from(x) * 2f64.powi(-unit)).round() as i64 }
+    if field(x) == 0 { 0 } else { ldexp(x.into(), -unit).round() as i64 }
 }
 
 fn scale(value: i64, unit: i32) -> Scale {
@@ -179,7 +181,7 @@ pub(crate) fn caser_logits(bundle: &Bundle<'_>, plan: &Plan<'_>, history: &[u32]
     let (codes, scale) = quantise(&z, unit);
     let (h, unit) = Layer::new(bundle, plan, LayerName::Output).dense(&codes, scale);
     let (codes, (mantissa, exponent)) = quantise(&h, unit);
-    let scale = (mantissa as f64 * 2f64.powi(exponent)) as f32;
+    let scale = ldexp(mantissa as f64, exponent) as f32;
     let logit = |item| {
         let t = n::dot_levels(&codes, bundle.item_codes(item), 8);
         n::logit(t, n::step(bundle.item_range(item), 8), scale)
@@ -199,7 +201,7 @@ pub(crate) fn embedding(bundle: &Bundle<'_>, history: &[u32]) -> Vec<f32> {
     let (mut state, mut units) = (vec![0; hidden], Vec::new());
     for &item in history {
         let (features, unit) = dense(ProfileLayer::Input, row(bundle, item));
-        let to_units = |&f: &i64| (f as f64 * 2f64.powi(unit + 24) + 0.5).floor() as i64;
+        let to_units = |&f: &i64| (ldexp(f as f64, unit + 24) + 0.5).floor() as i64;
         units.push(features.iter().map(to_units).collect::<Vec<i64>>());
         let (i, input_unit) = dense(ProfileLayer::InputGates, quantise(&features, unit));
         let (r, state_unit) = dense(ProfileLayer::StateGates, quantise(&state, -29));
@@ -220,14 +222,14 @@ pub(crate) fn embedding(bundle: &Bundle<'_>, history: &[u32]) -> Vec<f32> {
     let newest = &units[units.len().saturating_sub(shape.pooled.into())..];
     let sums: Vec<i64> =
         (0..usize::from(shape.features)).map(|f| newest.iter().map(|units| units[f]).sum()).collect();
-    let state: Vec<f32> = state.iter().map(|&h| h as f32 / 2f32.powi(29)).collect();
+    let state: Vec<f32> = state.iter().map(|&h| h as f32 / (1 << 29) as f32).collect();
     super::profile::from_state(bundle, &sums, newest.len(), &state)
 }
 
 /// Section 10: `1 / (1 + exp(x))` in units of 2^-16, by straight lines.
 fn tail(x: i64, unit: i32) -> i64 {
-    let y = (x as f64 * 2f64.powi(unit + 15)).floor().min(f64::from(12 << 15)) as i64;
-    let number = |i: i64| (65536.0 / (1.0 + (i as f64 / 32.0).exp()) + 0.5).floor() as i64;
+    let y = ldexp(x as f64, unit + 15).floor().min(f64::from(12 << 15)) as i64;
+    let number = |i: i64| (65536.0 / (1.0 + exp(i as f64 / 32.0)) + 0.5).floor() as i64;
     let (i, between) = (y >> 10, y & 1023);
     if i == 12 * 32 { 0 } else { number(i) - (((number(i) - number(i + 1)) * between) >> 10) }
 }
