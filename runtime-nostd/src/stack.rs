@@ -45,6 +45,11 @@ impl Core {
         }
     }
 
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|core| core.name() == name)
+    }
+
     /// Whether it has instructions for floating point. Without, [`Arithmetic::Fixed`](crate::Arithmetic) is the faster one.
     pub const fn has_fpu(self) -> bool {
         !matches!(self, Self::CortexM0Plus | Self::Riscv32)

@@ -29,7 +29,7 @@ fn the_runtime_links_without_a_panic() {
 fn the_stack_is_what_the_runtime_says() {
     let mut wrong = Vec::new();
     for board in &BOARDS {
-        let core = Core::ALL.into_iter().find(|core| core.name() == board.core).unwrap();
+        let core = Core::named(board.core).unwrap();
         let (mut measured, mut rankings) = (Vec::new(), [Vec::new(), Vec::new(), Vec::new()]);
         let ways = [(false, false), (true, false), (false, true)].into_iter().zip(&mut rankings);
         for ((packed, fixed_point), ranking) in ways.take(if core.has_fpu() { 2 } else { 3 }) {

@@ -4,6 +4,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, Dataset, LoadOptions, load_cached};
 use crate::evaluation::saved;
 use crate::provenance::Provenance;
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -13,6 +14,9 @@ const CONFIG: &str = "config.toml";
 
 /// The file that says what a run was started by.
 const PROVENANCE: &str = "provenance.json";
+
+/// The empty file whose lock says that a process trains there.
+const LOCK: &str = "lock";
 
 /// Why a run folder cannot be used.
 #[derive(Debug, Error)]
@@ -26,6 +30,9 @@ pub enum RunError {
     /// Resuming under another configuration.
     #[error("{0}: the run was started with another configuration; a resumed run keeps its own")]
     Changed(PathBuf),
+    /// Two processes would write the same checkpoints.
+    #[error("{0}: another process trains in this run")]
+    Busy(PathBuf),
     /// A file cannot be written.
     #[error("{path}: {source}")]
     Io {
@@ -76,6 +83,24 @@ impl Run {
             return Err(RunError::Missing(folder.to_owned()));
         }
         Ok(Self { folder: folder.to_owned(), config: config::load(Some(&path), &[])? })
+    }
+
+    /// Keeps other processes from training in this run until the file is dropped or this process ends, however it does.
+    /// Where the file system knows no locks, nothing is kept.
+    ///
+    /// # Errors
+    /// If another process trains there; if the folder cannot be written.
+    pub fn hold(&self) -> Result<File, RunError> {
+        let path = self.folder.join(LOCK);
+        let opened = File::create(&path).map(|file| (file.try_lock(), file));
+        match opened {
+            Ok((Err(TryLockError::WouldBlock), _)) => Err(RunError::Busy(self.folder.clone())),
+            Ok((Err(TryLockError::Error(source)), _)) if source.kind() != ErrorKind::Unsupported => {
+                Err(RunError::Io { path, source })
+            }
+            Ok((_, file)) => Ok(file),
+            Err(source) => Err(RunError::Io { path, source }),
+        }
     }
 
     /// What the run was started by; nothing for runs that did not record it.
@@ -158,5 +183,15 @@ mod tests {
         assert!(asked.config == config("budget.evaluate=[2.0]") && !saved());
         // Nothing is saved that could go.
         assert!(resume("fine_tuning.users=7").is_ok());
+    }
+
+    #[test]
+    fn one_process_at_a_time_holds_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::create(folder.path(), config::load(None, &[]).unwrap()).unwrap();
+        let held = run.hold().unwrap();
+        assert!(matches!(run.hold(), Err(RunError::Busy(_))));
+        drop(held);
+        assert!(run.hold().is_ok());
     }
 }

@@ -104,7 +104,7 @@ fn the_stack_is_what_the_documentation_says() {
     let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
     let cores = rows.iter().find(|row| row[0] == "call").unwrap();
     let arithmetics = |board: &Board| {
-        let core = Core::ALL.into_iter().find(|core| core.name() == board.core).unwrap();
+        let core = Core::named(board.core).unwrap();
         if core.has_fpu() { vec![Arithmetic::Float] } else { vec![Arithmetic::Float, Arithmetic::Fixed] }
     };
     let columns: Vec<(&Board, Arithmetic, String)> = (BOARDS.iter())

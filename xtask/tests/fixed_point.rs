@@ -43,7 +43,7 @@ fn assert_stack(board: &Board, lines: &[String]) {
     let stack = lines.iter().find_map(|line| line.strip_prefix("info stack ")).unwrap();
     println!("{}: {stack}", board.name);
     let parts: Vec<usize> = stack.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let core = Core::ALL.into_iter().find(|core| core.name() == board.core).unwrap();
+    let core = Core::named(board.core).unwrap();
     let stated = core.stack_bytes();
     assert!(parts.len() == 3 && parts.iter().all(|&part| part <= stated), "{}: {stack}", board.name);
 }

@@ -20,7 +20,7 @@ pub(super) struct Inspect {
 
 fn core(name: &str) -> Result<Core, String> {
     let names = || Core::ALL.map(Core::name).join(", ");
-    Core::ALL.into_iter().find(|core| core.name() == name).ok_or_else(|| format!("one of {}", names()))
+    Core::named(name).ok_or_else(|| format!("one of {}", names()))
 }
 
 impl Inspect {

@@ -19,7 +19,7 @@ mod sweep;
 mod table;
 mod train;
 
-use crate::training::stage::TrainingError;
+use crate::training::error::TrainingError;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 

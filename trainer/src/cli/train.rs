@@ -53,6 +53,7 @@ impl Train {
 
 /// Trains some stages of a run on `data`, which is what its configuration names.
 pub(super) fn train(run: &Run, data: &Dataset, device: &Device, stages: &[Precision]) -> anyhow::Result<()> {
+    let _held = run.hold()?;
     interrupt::install();
     info!(
         "{}: {} users, {} items on {}",

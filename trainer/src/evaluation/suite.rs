@@ -15,9 +15,10 @@ use crate::model::chord::{Chord, Precision};
 use crate::provenance::Provenance;
 use crate::run::Run;
 use crate::tensor::{Backend, Device};
+use crate::training::error::TrainingError;
 use crate::training::pipeline;
 use crate::training::progress;
-use crate::training::stage::{TrainingError, finished};
+use crate::training::stage::finished;
 use tracing::info;
 
 /// Users whose plans are kept for maps.

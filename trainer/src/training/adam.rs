@@ -5,7 +5,7 @@
 //! Moments and means are kept by parameter name, so that a checkpoint holds them beside the weights in one file.
 
 use crate::config::TrainConfig;
-use crate::tensor::{Backend, Device, Tensor, values};
+use crate::tensor::{Backend, Device, Tensor, floats, values};
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
@@ -45,12 +45,14 @@ pub struct Moments {
 impl Moments {
     /// From host data, on a plain (not autodiff) device.
     pub fn from_host(first: Vec<f32>, second: Vec<f32>, device: &Device) -> Self {
-        let flat = |data: Vec<f32>| {
-            let n = data.len();
-            Tensor::from_data(TensorData::new(data, [n]), device)
-        };
-        Self { first: flat(first), second: flat(second) }
+        Self { first: flat(first, device), second: flat(second, device) }
     }
+}
+
+/// Host data as a tensor of one axis.
+pub(super) fn flat(data: Vec<f32>, device: &Device) -> Tensor<1> {
+    let n = data.len();
+    floats(data, [n], device)
 }
 
 impl Adam {

@@ -2,8 +2,8 @@
 //!
 //! A file appears under its name only when it is whole: it is written beside it and renamed.
 
-use super::adam::{Adam, Moments};
-use crate::tensor::{Backend, Device, Tensor, floats, to_host};
+use super::adam::{self, Adam, Moments};
+use crate::tensor::{Backend, Device, Tensor, to_host};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::TensorData;
 use safetensors::tensor::{Dtype, TensorView};
@@ -30,6 +30,13 @@ pub struct Progress {
     /// Validations since the best one.
     #[serde(default)]
     pub stale: usize,
+}
+
+impl Progress {
+    /// Mean training loss of this epoch so far, in nats.
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / self.positions.max(1) as f64
+    }
 }
 
 /// Why a checkpoint cannot be read or written.
@@ -197,8 +204,7 @@ pub fn load<M: Module<Backend>>(
         }
         if let Some(parameter) = name.strip_prefix(MEAN) {
             let mean = values(path, &stored, name)?;
-            let n = mean.len();
-            adam.means.insert(parameter.to_owned(), floats(mean, [n], plain));
+            adam.means.insert(parameter.to_owned(), adam::flat(mean, plain));
         }
     }
     Ok((module, Some((adam, progress))))

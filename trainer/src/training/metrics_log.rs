@@ -1,8 +1,8 @@
 //! Metrics of each epoch: as JSON lines, and as events for TensorBoard.
 
+use super::error::TrainingError;
 use super::events::EventWriter;
 use super::process_memory::ProcessMemory;
-use super::stage::TrainingError;
 use crate::evaluation::Report;
 use serde::Serialize;
 use std::fs::File;
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 /// What one epoch came to.
 #[derive(Clone, Debug, Serialize)]
-pub struct Record<'a> {
+pub struct Record {
     /// Name of the stage.
-    pub stage: &'a str,
+    pub stage: String,
     /// From 1.
     pub epoch: usize,
     /// Mean training cross-entropy, in nats.
@@ -30,7 +30,7 @@ pub struct Record<'a> {
     pub validation: Option<Report>,
 }
 
-impl Record<'_> {
+impl Record {
     /// Values by tag, for TensorBoard.
     fn scalars(&self) -> Vec<(&'static str, f64)> {
         let mut scalars = vec![
@@ -56,7 +56,7 @@ impl Record<'_> {
     }
 }
 
-impl std::fmt::Display for Record<'_> {
+impl std::fmt::Display for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "{:>8} epoch {:>3}  loss {:.4}  {:.1} s", self.stage, self.epoch, self.loss, self.seconds)?;
         if let Some(v) = &self.validation {
@@ -99,14 +99,14 @@ impl MetricsLog {
         let line = serde_json::to_string(record).expect("plain data") + "\n";
         let written = self.file.write_all(line.as_bytes());
         written.map_err(|source| TrainingError::Io { path: self.path.clone(), source })?;
-        let folder = self.events.join(record.stage);
+        let folder = self.events.join(&record.stage);
         self.append_event(&folder, record).map_err(|source| TrainingError::Io { path: folder, source })
     }
 
     fn append_event(&mut self, folder: &Path, record: &Record) -> std::io::Result<()> {
         let writer = match &mut self.writer {
-            Some((stage, writer)) if stage == record.stage => writer,
-            other => &mut other.insert((record.stage.to_owned(), EventWriter::create(folder)?)).1,
+            Some((stage, writer)) if *stage == record.stage => writer,
+            other => &mut other.insert((record.stage.clone(), EventWriter::create(folder)?)).1,
         };
         writer.scalars(record.epoch as u64, &record.scalars())
     }

@@ -5,6 +5,7 @@ pub mod batches;
 pub mod checkpoint;
 mod choice;
 pub mod device_memory;
+pub mod error;
 pub mod events;
 mod fisher;
 pub mod interrupt;

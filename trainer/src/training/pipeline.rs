@@ -1,7 +1,8 @@
 //! All stages of a run in order.
 
+use super::error::TrainingError;
 use super::metrics_log::MetricsLog;
-use super::stage::{Stage, TrainingError, finished};
+use super::stage::{Stage, finished};
 use super::step::Teacher;
 use crate::config::{Config, DataConfig, DistillationConfig};
 use crate::data::HeldOut;

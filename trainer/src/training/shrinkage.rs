@@ -1,6 +1,7 @@
 //! How much of the hypernetworks' word is taken: chosen on validation when a personal stage ends.
 
-use super::stage::{Stage, TrainingError};
+use super::error::TrainingError;
+use super::stage::Stage;
 use crate::data::{Case, Split};
 use crate::evaluation::Report;
 use crate::evaluation::controls::mean_scores;
