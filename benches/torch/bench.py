@@ -79,7 +79,7 @@ class Torch:
             return hidden @ self.table.T, targets
         negatives = torch.randperm(self.items)[:NEGATIVES]
         logits = hidden @ functional.embedding(negatives, self.table).T
-        logits = logits + torch.tensor((self.items - 1) / NEGATIVES).log()
+        logits = logits + torch.tensor(self.items / NEGATIVES).log()
         logits = logits.masked_fill(targets[:, None] == negatives, -1e9)
         own = (hidden * functional.embedding(targets, self.table)).sum(1, keepdim=True)
         return torch.cat([own, logits], dim=1), torch.zeros_like(targets)

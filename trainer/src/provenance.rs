@@ -1,17 +1,15 @@
 //! Where a result comes from: the commit of the source and the machine.
 
 use serde::{Deserialize, Serialize};
-use std::path::Path;
-use std::process::Command;
 
 /// What was running, and where. Fields that cannot be found out are left empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of this program.
     pub chord: String,
-    /// Commit of the source this program was built in, as checked out now.
+    /// Commit that an optimised build of this program was made of (`build.rs`).
     pub commit: Option<String>,
-    /// Whether tracked files there differ from that commit.
+    /// Whether tracked files differed from that commit then.
     pub dirty: Option<bool>,
     /// Processor and its logical cores.
     pub machine: String,
@@ -20,11 +18,10 @@ pub struct Provenance {
 impl Provenance {
     /// Of this process.
     pub fn here() -> Self {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
         Self {
             chord: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: git(source, &["rev-parse", "HEAD"]),
-            dirty: git(source, &["status", "--porcelain", "--untracked-files=no"]).map(|s| !s.is_empty()),
+            commit: option_env!("CHORD_COMMIT").map(str::to_owned),
+            dirty: option_env!("CHORD_DIRTY").map(|dirty| dirty == "true"),
             machine: machine(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
         }
     }
@@ -36,12 +33,6 @@ impl std::fmt::Display for Provenance {
         let dirty = if self.dirty == Some(true) { ", with changes" } else { "" };
         write!(f, "chord {}, commit {commit}{dirty}; {}", self.chord, self.machine)
     }
-}
-
-/// What git says of the source, or nothing where there is no git or no repository.
-fn git(source: &Path, args: &[&str]) -> Option<String> {
-    let output = Command::new("git").arg("-C").arg(source).args(args).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The processor of a `/proc/cpuinfo`.
@@ -64,11 +55,5 @@ mod tests {
             "processor\t: 0\nmodel name\t: Fast (R) 1\n\nprocessor\t: 1\nmodel name\t: Fast (R) 1\n";
         assert_eq!(machine(cpuinfo), "Fast (R) 1, 2 cores");
         assert_eq!(machine(""), "unknown processor");
-    }
-
-    #[test]
-    fn a_folder_outside_a_repository_has_no_commit() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(git(folder.path(), &["rev-parse", "HEAD"]), None);
     }
 }

@@ -15,6 +15,9 @@ const CONFIG: &str = "config.toml";
 /// The file that says what a run was started by.
 const PROVENANCE: &str = "provenance.json";
 
+/// The file with the digest of the interactions that a run trains on.
+const DATA: &str = "data.sha256";
+
 /// The empty file whose lock says that a process trains there.
 const LOCK: &str = "lock";
 
@@ -24,9 +27,15 @@ pub enum RunError {
     /// Training would overwrite something.
     #[error("{0}: a run is there already; go on with --resume, or name another folder")]
     Exists(PathBuf),
+    /// Checkpoints of a run whose configuration is gone.
+    #[error("{0}: checkpoints of a run without its config.toml; name another folder")]
+    Remains(PathBuf),
     /// There is nothing to go on with.
     #[error("{0}: no run is there (config.toml is missing)")]
     Missing(PathBuf),
+    /// The file at `data.source` is another one now.
+    #[error("{0}: the run was trained on other interactions than its data.source has now")]
+    Data(PathBuf),
     /// Resuming under another configuration.
     #[error("{0}: the run was started with another configuration; a resumed run keeps its own")]
     Changed(PathBuf),
@@ -44,6 +53,12 @@ pub enum RunError {
     /// The stored configuration is damaged.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The saved evaluation cannot be removed.
+    #[error(transparent)]
+    Saved(#[from] saved::SavedError),
+    /// The interactions cannot be read.
+    #[error(transparent)]
+    Interactions(#[from] DataError),
 }
 
 /// A run folder and its configuration.
@@ -64,6 +79,10 @@ impl Run {
         let path = folder.join(CONFIG);
         if path.exists() {
             return Err(RunError::Exists(folder.to_owned()));
+        }
+        let checkpoints = folder.join("checkpoints");
+        if checkpoints.exists() {
+            return Err(RunError::Remains(checkpoints));
         }
         let provenance = serde_json::to_string_pretty(&Provenance::here()).expect("plain data");
         let origin = folder.join(PROVENANCE);
@@ -103,6 +122,33 @@ impl Run {
         }
     }
 
+    /// The interactions that its configuration names, which must be those that it was trained on.
+    ///
+    /// # Errors
+    /// If they cannot be fetched or read, or are others.
+    pub fn data(&self) -> Result<Dataset, RunError> {
+        let data = load_data(&self.config)?;
+        let stored = std::fs::read_to_string(self.folder.join(DATA));
+        match stored.is_ok_and(|digest| digest != data.digest()) {
+            true => Err(RunError::Data(self.folder.clone())),
+            false => Ok(data),
+        }
+    }
+
+    /// Ties the run to the interactions that it trains on.
+    ///
+    /// # Errors
+    /// If it was tied to others; if the folder cannot be written.
+    pub fn tie_to(&self, data: &Dataset) -> Result<(), RunError> {
+        let (path, digest) = (self.folder.join(DATA), data.digest());
+        match std::fs::read_to_string(&path) {
+            Ok(stored) if stored == digest => Ok(()),
+            Ok(_) => Err(RunError::Data(self.folder.clone())),
+            Err(_) => crate::atomic_file::write(&path, digest.as_bytes())
+                .map_err(|source| RunError::Io { path, source }),
+        }
+    }
+
     /// What the run was started by; nothing for runs that did not record it.
     pub fn provenance(&self) -> Option<Provenance> {
         serde_json::from_slice(&std::fs::read(self.folder.join(PROVENANCE)).ok()?).ok()
@@ -134,11 +180,8 @@ impl Run {
         if run.config != config {
             return Err(RunError::Changed(folder.to_owned()));
         }
-        let path = saved::path(folder);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => return Err(RunError::Io { path, source }),
-            _ => write_config(folder, &config)?,
-        }
+        saved::remove(folder)?;
+        write_config(folder, &config)?;
         Ok(run)
     }
 }

@@ -3,6 +3,7 @@
 use crate::data::{Filters, LoadOptions, Stats, load_cached, ml100k};
 use anyhow::ensure;
 use clap::{Args, Subcommand};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -29,7 +30,7 @@ enum DataCommand {
         #[arg(long, default_value_t = 0, value_name = "N")]
         skip_bad: usize,
         /// Leave out interactions rated below this; 0 keeps all
-        #[arg(long, default_value_t = 0.0, value_name = "RATING")]
+        #[arg(long, default_value_t = 0.0, value_name = "RATING", allow_negative_numbers = true)]
         min_rating: f64,
         /// Leave out users and items of fewer interactions, until no more are
         #[arg(long, default_value_t = 1, value_name = "K")]
@@ -53,10 +54,11 @@ impl Data {
             DataCommand::Fetch { name, cache } => {
                 ensure!(name == "ml-100k", "{name:?} cannot be fetched; the data set that can is ml-100k");
                 let fetched = ml100k::fetch(&cache)?;
-                println!("{} (from {})", fetched.interactions.display(), fetched.origin);
+                writeln!(stdout(), "{} (from {})", fetched.interactions.display(), fetched.origin)?;
             }
             DataCommand::Stats { source, skip_bad, min_rating, k_core, min_length, cache, json } => {
                 ensure!(min_rating.is_finite(), "--min-rating must be finite");
+                ensure!(k_core > 0 && min_length > 0, "--k-core and --min-length must be at least 1");
                 let filters = Filters { min_rating, k_core, min_length };
                 let data = match source.as_str() {
                     "ml-100k" => ml100k::load_filtered(&cache, filters)?,
@@ -64,8 +66,8 @@ impl Data {
                 };
                 let stats = Stats::of(&data);
                 match json {
-                    true => println!("{}", serde_json::to_string_pretty(&stats)?),
-                    false => print!("{stats}"),
+                    true => writeln!(stdout(), "{}", serde_json::to_string_pretty(&stats)?)?,
+                    false => write!(stdout(), "{stats}")?,
                 }
             }
         }

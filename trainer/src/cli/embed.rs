@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use chord_plan::Bundle;
 use chord_runtime::{Profile, ProfileRequirements};
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -49,7 +50,12 @@ impl Embed {
         let message = profile.message(&mut message)?;
         atomic_file::write(&self.out, message).with_context(|| self.out.display().to_string())?;
         let bytes = message.len();
-        println!("{}: {bytes} bytes, of {} interactions", self.out.display(), profile.interactions());
+        writeln!(
+            stdout(),
+            "{}: {bytes} bytes, of {} interactions",
+            self.out.display(),
+            profile.interactions()
+        )?;
         Ok(())
     }
 }

@@ -7,11 +7,12 @@ use crate::evaluation::controls::{self, Comparison};
 use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::evaluation::{saved, suite};
 use crate::model::chord::Precision;
-use crate::run::{Run, load_data};
+use crate::run::Run;
 use crate::tensor::Device;
 use crate::training::pipeline;
 use anyhow::ensure;
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ impl Evaluate {
         let device = device::open(self.device)?;
         let run = Run::open(&self.run)?;
         crate::logging::init(None)?;
-        let data = load_data(&run.config)?;
+        let data = run.data()?;
         let split = match self.split {
             SplitName::Validation => Split::Validation,
             SplitName::Test => Split::Test,
@@ -63,22 +64,22 @@ impl Evaluate {
                 suite::evaluate(&run, &data, &data.split(run.config.data.split())?, &device, split)?;
             ensure!(!evaluation.outcomes.is_empty(), "{}: no stage is finished", run.folder.display());
             evaluation.save(&run.folder)?;
-            println!("{}: {} rows", saved::path(&run.folder).display(), evaluation.outcomes.len());
+            writeln!(stdout(), "{}: {} rows", saved::path(&run.folder).display(), evaluation.outcomes.len())?;
             return Ok(());
         }
         let budget = self.budget.unwrap_or(run.config.budget.default);
         if self.controls {
             let comparisons = compare_plans(&run, &data, &device, split, budget)?;
             match self.json {
-                true => println!("{}", serde_json::to_string_pretty(&comparisons)?),
-                false => print!("{}", controls::text(&comparisons)),
+                true => writeln!(stdout(), "{}", serde_json::to_string_pretty(&comparisons)?)?,
+                false => write!(stdout(), "{}", controls::text(&comparisons))?,
             }
             return Ok(());
         }
         let rows = table::rows(&run, &data, &device, self.engine, split, budget)?;
         match self.json {
-            true => println!("{}", serde_json::to_string_pretty(&rows)?),
-            false => print!("{}", table::text(&rows)),
+            true => writeln!(stdout(), "{}", serde_json::to_string_pretty(&rows)?)?,
+            false => write!(stdout(), "{}", table::text(&rows))?,
         }
         Ok(())
     }

@@ -8,10 +8,12 @@ use crate::freeze::freeze_with_profile;
 use crate::frozen::FrozenModel;
 use crate::interop::{self, Format};
 use crate::model::chord::Precision;
-use crate::run::{Run, load_data};
+use crate::run::Run;
 use crate::training::pipeline;
-use anyhow::Context;
+use crate::training::stage::finished;
+use anyhow::{Context, ensure};
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -37,7 +39,7 @@ impl Export {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let run = Run::open(&self.run)?;
         crate::logging::init(None)?;
-        let data = load_data(&run.config)?;
+        let data = run.data()?;
         if let (Some(path), Some(format)) = (&self.weights, self.to) {
             weights(&run, &data, path, format)?;
         }
@@ -52,14 +54,20 @@ fn weights(run: &Run, data: &Dataset, out: &Path, format: Format) -> anyhow::Res
     let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Fp32)?;
     interop::export(out, format, &model.backbone, &run.config)?;
     let names = write_items(data, out)?;
-    println!("{}: {format} weights; {}: {items} items", out.display(), names.display());
+    writeln!(stdout(), "{}: {format} weights; {}: {items} items", out.display(), names.display())?;
     Ok(())
 }
 
 /// Writes the item names that belong to `out`; where they stand.
 fn write_items(data: &Dataset, out: &Path) -> anyhow::Result<PathBuf> {
-    let names = items_path(out);
-    atomic_file::write(&names, Items::write(data).as_bytes()).with_context(|| names.display().to_string())?;
+    let (names, text) = (items_path(out), Items::write(data));
+    // They would be taken for those of the other model beside them.
+    ensure!(
+        out.exists() || std::fs::read(&names).is_ok_and(|there| there == text.as_bytes()) || !names.exists(),
+        "{}: names the items of another model; write to another folder",
+        names.display()
+    );
+    atomic_file::write(&names, text.as_bytes()).with_context(|| names.display().to_string())?;
     Ok(names)
 }
 
@@ -71,6 +79,11 @@ pub(super) fn bundle(
 ) -> anyhow::Result<(FrozenModel, Vec<u8>)> {
     let device = device::open(DeviceName::Cpu)?;
     let items = data.items.len() as u32;
+    ensure!(
+        finished(&run.folder, Precision::Personal).exists(),
+        "{}: its personal stage is not finished; go on with `chord train --run {0} --resume`",
+        run.folder.display()
+    );
     let model = pipeline::load(&run.config, items, &device, &run.folder, Precision::Personal)?;
     let frozen = freeze_with_profile(&model, &run.config)?;
     let bytes = if without_items { frozen.clone().without_items().to_bundle() } else { frozen.to_bundle() };
@@ -83,7 +96,7 @@ pub(super) fn export(run: &Run, data: &Dataset, out: &Path, without_items: bool)
     let (_, bundle) = bundle(run, data, without_items)?;
     let names = write_items(data, out)?;
     atomic_file::write(out, &bundle).with_context(|| out.display().to_string())?;
-    println!("{}: {} bytes; {}: {items} items", out.display(), bundle.len(), names.display());
+    writeln!(stdout(), "{}: {} bytes; {}: {items} items", out.display(), bundle.len(), names.display())?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::run::{Run, load_data};
 use crate::training::{checkpoint, stage};
 use anyhow::{Context, ensure};
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -38,6 +39,10 @@ impl Import {
         crate::logging::init(None)?;
         let mut weights = Weights::read(&self.weights, self.from)?;
         let config = weights.config(self.config.as_deref(), &self.set)?;
+        ensure!(
+            config.train.personal.reserved == 0.0,
+            "train.personal.reserved: imported weights have seen every interaction, so that none is left to reserve"
+        );
         let data = load_data(&config)?;
         if let Some(path) = &self.items {
             weights = weights.with_item_order(&order(path, &data)?)?;
@@ -47,9 +52,10 @@ impl Import {
         let run = Run::create(&self.out, config)?;
         checkpoint::save(&stage::finished(&run.folder, Precision::Fp32), &model, None)?;
         let folder = run.folder.display();
-        println!(
+        writeln!(
+            stdout(),
             "{folder}: fp32 is finished, with {items} items; go on with `chord train --run {folder} --resume`"
-        );
+        )?;
         Ok(())
     }
 }

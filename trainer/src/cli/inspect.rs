@@ -3,6 +3,7 @@
 use anyhow::Context;
 use chord_runtime::Core;
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ impl Inspect {
             Some(core) => crate::inspect::describe_memory(&bytes, core),
             None => crate::inspect::describe(&bytes, model.as_deref()),
         };
-        print!("{}", text.with_context(|| self.file.display().to_string())?);
+        write!(stdout(), "{}", text.with_context(|| self.file.display().to_string())?)?;
         Ok(())
     }
 }

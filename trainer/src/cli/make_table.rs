@@ -2,6 +2,7 @@
 
 use crate::results::{Merged, write};
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -17,8 +18,8 @@ pub(super) struct MakeTable {
 impl MakeTable {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let merged = Merged::open(&self.runs)?;
-        print!("{}", write(&merged, &self.out)?);
-        println!("\n{}", self.out.join("report.html").display());
+        write!(stdout(), "{}", write(&merged, &self.out)?)?;
+        writeln!(stdout(), "\n{}", self.out.join("report.html").display())?;
         Ok(())
     }
 }

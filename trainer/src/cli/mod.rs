@@ -20,6 +20,7 @@ mod table;
 mod train;
 
 use crate::training::error::TrainingError;
+use crate::training::interrupt;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -74,6 +75,10 @@ fn message(error: &anyhow::Error) -> String {
     })
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// Runs the command line of this process. Bad input exits with 2, an interrupt with 130.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -95,10 +100,12 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", message(&error));
             match error.downcast_ref() {
-                Some(TrainingError::Interrupted { .. }) => ExitCode::from(130),
+                Some(TrainingError::Interrupted { .. }) => ExitCode::from(interrupt::EXIT_CODE),
                 _ => ExitCode::from(2),
             }
         }

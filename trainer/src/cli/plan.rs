@@ -7,11 +7,12 @@ use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::freeze::freeze_with_profile;
 use crate::frozen::encode_plan;
 use crate::model::chord::Precision;
-use crate::run::{Run, load_data};
+use crate::run::Run;
 use crate::training::pipeline;
 use anyhow::{Context, ensure};
 use chord_plan::{Bundle, UserEmbedding};
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ impl MakePlan {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let run = Run::open(&self.run)?;
         crate::logging::init(None)?;
-        let data = load_data(&run.config)?;
+        let data = run.data()?;
         let who = match (&self.user, &self.history, &self.embedding) {
             (Some(user), ..) => {
                 let row = data
@@ -65,7 +66,7 @@ impl MakePlan {
         let budget = self.budget.unwrap_or(run.config.budget.default);
         let (bytes, bits) = plan(&run, &data, &who, budget, self.sequence, self.without_items)?;
         atomic_file::write(&self.out, &bytes).with_context(|| self.out.display().to_string())?;
-        println!("{}: {} bytes, {bits:.3} bits on average", self.out.display(), bytes.len());
+        writeln!(stdout(), "{}: {} bytes, {bits:.3} bits on average", self.out.display(), bytes.len())?;
         Ok(())
     }
 }

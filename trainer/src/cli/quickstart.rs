@@ -16,6 +16,7 @@ use crate::training::pipeline;
 use anyhow::{Context, ensure};
 use chord_plan::{Bundle, Plan};
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -48,6 +49,9 @@ impl Quickstart {
         let user = data
             .user_row(&self.user)
             .with_context(|| format!("--user: {:?} is not in {}", self.user, data.name))?;
+        let sequence = data.sequences.user(user);
+        ensure!(sequence.len() >= MIN_EVALUATED, "--user: {:?} has too few interactions", self.user);
+        data.split(config.data.split())?;
         let run = Run::create_or_resume(&self.run, config)?;
         crate::logging::init(Some(&run.folder)).context("cannot open log.txt")?;
         train::train(&run, &data, &device, &pipeline::stages(&run.config))?;
@@ -61,24 +65,27 @@ impl Quickstart {
         };
         save("table.md", text.as_bytes())?;
         save("table.json", serde_json::to_string_pretty(&rows)?.as_bytes())?;
-        println!(
+        writeln!(
+            stdout(),
             "\nTest users of {}, full ranking; trained and ranked in floating point:\n\n{text}",
             data.name
-        );
+        )?;
         let rows = table::rows(&run, &data, &device, EngineName::Runtime, Split::Test, budget)?;
         let text = table::text(&rows);
         save("table-runtime.md", text.as_bytes())?;
         save("table-runtime.json", serde_json::to_string_pretty(&rows)?.as_bytes())?;
-        println!("The same on the device runtime (integers, each user's own plan bytes):\n\n{text}");
+        writeln!(
+            stdout(),
+            "The same on the device runtime (integers, each user's own plan bytes):\n\n{text}"
+        )?;
         let comparisons = compare_plans(&run, &data, &device, Split::Test, budget)?;
-        println!(
+        writeln!(
+            stdout(),
             "Does a plan of one's own pay? Each user's plan at {budget} bits minus others at the same bits:\n\n{}",
             controls::text(&comparisons)
-        );
+        )?;
 
         // The device has seen everything but the last interaction, and does not recommend what it has seen.
-        let sequence = data.sequences.user(user);
-        ensure!(sequence.len() >= MIN_EVALUATED, "--user: {:?} has too few interactions", self.user);
         let history = &sequence[..sequence.len() - 1];
         let unseen: Vec<u32> = (0..data.items.len() as u32).filter(|item| !history.contains(item)).collect();
         let rows = |rows: &[u32]| rows.iter().map(|row| format!("{row}\n")).collect::<String>();
@@ -89,19 +96,25 @@ impl Quickstart {
         save("device/history.txt", rows(history).as_bytes())?;
         save("device/candidates.txt", rows(&unseen).as_bytes())?;
         let folder = run.folder.join("device");
-        println!("{}: user.plan, {} bytes, {bits:.3} bits on average", folder.display(), plan.len());
+        writeln!(
+            stdout(),
+            "{}: user.plan, {} bytes, {bits:.3} bits on average",
+            folder.display(),
+            plan.len()
+        )?;
         let items = Items::read(&items_path(&model))?;
-        println!("\nUser {}, last of {} interactions:", self.user, history.len());
+        writeln!(stdout(), "\nUser {}, last of {} interactions:", self.user, history.len())?;
         for &item in history.iter().rev().take(5).rev() {
-            println!("     {:>6}  {}", items.id(item), items.title(item));
+            writeln!(stdout(), "     {:>6}  {}", items.id(item), items.title(item))?;
         }
         let bundle = std::fs::read(&model).with_context(|| model.display().to_string())?;
         let ranked = rank(Bundle::parse(&bundle)?, &Plan::parse(&plan)?, history, &unseen[..])?;
-        println!(
+        writeln!(
+            stdout(),
             "\nTheir device ranks {} unseen items; the first ten:\n{}",
             unseen.len(),
             ranking_text(&items, &ranked[..10.min(ranked.len())])
-        );
+        )?;
         Ok(())
     }
 }

@@ -4,11 +4,13 @@ use super::make_table::MakeTable;
 use crate::config;
 use crate::data::Split;
 use crate::device::{self, DeviceName};
-use crate::evaluation::{saved, suite};
+use crate::evaluation::saved::{self, Evaluation};
+use crate::evaluation::suite;
 use crate::run::{Run, load_data};
 use crate::training::pipeline;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -42,17 +44,22 @@ impl Reproduce {
         });
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
         let data = load_data(configs.first().context("no seed is given")?)?;
+        let held_out = data.split(configs[0].data.split())?;
+        ensure!(
+            self.seeds.iter().collect::<HashSet<_>>().len() == self.seeds.len(),
+            "--seeds: a seed counts once"
+        );
+        std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
         let folders: Vec<PathBuf> = self.seeds.iter().map(|s| self.runs.join(format!("seed-{s}"))).collect();
         std::fs::create_dir_all(&self.runs).with_context(|| self.runs.display().to_string())?;
         crate::logging::init(Some(&self.runs)).context("cannot open log.txt")?;
         for (folder, config) in folders.iter().zip(configs) {
             let run = Run::create_or_resume(folder, config)?;
-            if saved::path(folder).exists() {
-                continue;
-            }
             super::train::train(&run, &data, &device, &pipeline::stages(&run.config))?;
-            let held_out = data.split(run.config.data.split())?;
-            suite::evaluate(&run, &data, &held_out, &device, Split::Test)?.save(folder)?;
+            let saved = saved::path(folder).exists().then(|| Evaluation::open(folder)).transpose()?;
+            if saved.is_none_or(|evaluation| evaluation.summary.split != Split::Test) {
+                suite::evaluate(&run, &data, &held_out, &device, Split::Test)?.save(folder)?;
+            }
         }
         MakeTable { runs: folders, out: self.out }.run()
     }

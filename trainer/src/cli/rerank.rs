@@ -7,6 +7,7 @@ use chord_plan::rows::RowsError;
 use chord_plan::{Bundle, ItemRows, Plan};
 use chord_runtime::{Embeddings, Engine, Options, Ranked, Requirements};
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ impl Rerank {
             let ranked = rank(bundle, &plan, Embeddings::from(history), Embeddings::from(candidates))
                 .with_context(|| self.plan.display().to_string())?;
             for (place, r) in ranked[..shown(ranked.len())].iter().enumerate() {
-                println!("{:>3}  {:>8.4}  {:>6}", place + 1, r.logit, r.item);
+                writeln!(stdout(), "{:>3}  {:>8.4}  {:>6}", place + 1, r.logit, r.item)?;
             }
             return Ok(());
         }
@@ -70,7 +71,7 @@ impl Rerank {
         );
         let ranked = rank(bundle, &plan, &history[..], &candidates[..])
             .with_context(|| self.plan.display().to_string())?;
-        print!("{}", ranking_text(&items, &ranked[..shown(ranked.len())]));
+        write!(stdout(), "{}", ranking_text(&items, &ranked[..shown(ranked.len())]))?;
         Ok(())
     }
 }

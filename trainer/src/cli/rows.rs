@@ -3,10 +3,11 @@
 use super::export::bundle;
 use super::plan::item_rows;
 use crate::atomic_file;
-use crate::run::{Run, load_data};
+use crate::run::Run;
 use anyhow::Context;
 use chord_plan::Bundle;
 use clap::Args;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -26,12 +27,12 @@ impl MakeRows {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let run = Run::open(&self.run)?;
         crate::logging::init(None)?;
-        let data = load_data(&run.config)?;
+        let data = run.data()?;
         let items = item_rows(&data, &self.items, "--items")?;
         let (frozen, bytes) = bundle(&run, &data, true)?;
         let rows = frozen.item_rows(Bundle::parse(&bytes)?.model(), &items)?;
         atomic_file::write(&self.out, &rows).with_context(|| self.out.display().to_string())?;
-        println!("{}: {} bytes, {} items", self.out.display(), rows.len(), items.len());
+        writeln!(stdout(), "{}: {} bytes, {} items", self.out.display(), rows.len(), items.len())?;
         Ok(())
     }
 }

@@ -3,10 +3,12 @@
 use crate::config;
 use crate::data::Dataset;
 use crate::device::{self, DeviceName};
+use crate::evaluation::saved;
 use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
 use crate::tensor::Device;
-use crate::training::{interrupt, pipeline};
+use crate::training::pipeline;
+use crate::training::stage::finished;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -54,7 +56,11 @@ impl Train {
 /// Trains some stages of a run on `data`, which is what its configuration names.
 pub(super) fn train(run: &Run, data: &Dataset, device: &Device, stages: &[Precision]) -> anyhow::Result<()> {
     let _held = run.hold()?;
-    interrupt::install();
+    run.tie_to(data)?;
+    if stages.iter().any(|stage| !finished(&run.folder, *stage).exists()) {
+        // Of fewer stages than there will be.
+        saved::remove(&run.folder)?;
+    }
     info!(
         "{}: {} users, {} items on {}",
         data.name,

@@ -1,7 +1,7 @@
 //! Checks on values, before anything runs.
 
 use super::overlay::ConfigError;
-use super::schema::{Config, Learns, LossName};
+use super::schema::{BackboneName, Config, Learns, LossName};
 use std::fmt::Debug;
 
 impl Config {
@@ -39,9 +39,6 @@ impl Config {
         check(share(m.dropout), "model.dropout", m.dropout, "must lie in 0..1")?;
         let p = &self.profile;
         for (key, value) in [
-            ("profile.pooled", p.pooled),
-            ("profile.features", p.features),
-            ("profile.hidden", p.hidden),
             ("hypernetwork.rank", self.hypernetwork.rank),
             ("model.horizontal", m.horizontal.into()),
             ("model.vertical", m.vertical.into()),
@@ -54,6 +51,18 @@ impl Config {
             ("train.personal.fisher.windows", self.train.personal.fisher.windows),
         ] {
             check(value > 0, key, value, "must be at least 1")?;
+        }
+        // What a device takes (docs/format.md).
+        for (key, value) in
+            [("profile.pooled", p.pooled), ("profile.features", p.features), ("profile.hidden", p.hidden)]
+        {
+            check((1..=4096).contains(&value), key, value, "must lie in 1..=4096")?;
+        }
+        if m.backbone == BackboneName::Caser {
+            check(m.window <= 100, "model.window", m.window, "must lie in 1..=100 for Caser")?;
+            let features = self.caser_shape(1).features();
+            let (key, expected) = ("model.vertical * dim + window * horizontal", "must not exceed 32768");
+            check(features <= 32768, key, features, expected)?;
         }
         check(p.recent <= p.pooled, "profile.recent", p.recent, "must not exceed profile.pooled")?;
         check(share(p.dropout), "profile.dropout", p.dropout, "must lie in 0..1")?;
@@ -78,12 +87,18 @@ impl Config {
             b.lowest,
             "must lie between the palette's narrowest width and budget.highest",
         )?;
-        check(b.highest <= 8.0, "budget.highest", b.highest, "must not exceed 8")?;
+        let widest = f32::from(palette[palette.len() - 1]);
         check(
-            (narrowest..=8.0).contains(&b.default),
+            b.highest <= widest,
+            "budget.highest",
+            b.highest,
+            "must not exceed the palette's widest width",
+        )?;
+        check(
+            (narrowest..=widest).contains(&b.default),
             "budget.default",
             b.default,
-            "must lie between the palette's narrowest width and 8",
+            "must lie between the palette's narrowest and widest width",
         )?;
         check(
             (0.0..=1.0).contains(&b.fixed_share),
@@ -92,10 +107,12 @@ impl Config {
             "must lie in 0..=1",
         )?;
         check(
-            b.evaluate.iter().all(|b| (narrowest..=8.0).contains(b)) && b.evaluate.is_sorted_by(|a, b| a < b),
+            !b.evaluate.is_empty()
+                && b.evaluate.iter().all(|b| (narrowest..=widest).contains(b))
+                && b.evaluate.is_sorted_by(|a, b| a < b),
             "budget.evaluate",
             &b.evaluate,
-            "must increase and lie between the palette's narrowest width and 8",
+            "must name budgets that increase and lie between the palette's narrowest and widest width",
         )?;
         let f = &self.fine_tuning;
         check(
@@ -176,10 +193,10 @@ impl Config {
         )?;
         let widths = &t.uniform.widths;
         check(
-            widths.iter().all(|w| [2, 4, 8].contains(w)),
+            widths.iter().all(|w| [2, 4, 8].contains(w)) && widths.is_sorted_by(|a, b| a < b),
             "train.uniform.widths",
             widths,
-            "must be out of 2, 4, 8",
+            "must increase and be out of 2, 4, 8",
         )?;
         Ok(())
     }

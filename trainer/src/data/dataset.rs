@@ -1,4 +1,5 @@
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::filters::{Core, Filters};
 use super::ids::{Ids, Interner};
@@ -52,6 +53,22 @@ impl Dataset {
     #[must_use]
     pub fn user_row(&self, raw: &str) -> Option<usize> {
         self.users.row(raw).map(|row| row as usize)
+    }
+
+    /// SHA-256 of who chose what in which order, and when, in hexadecimal: equal for data that train and rank alike.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for id in self.users.iter().chain(&*self.items) {
+            hash.update((id.len() as u64).to_le_bytes());
+            hash.update(id);
+        }
+        for sequence in self.sequences.iter() {
+            hash.update((sequence.len() as u64).to_le_bytes());
+            hash.update(bytemuck::cast_slice(sequence));
+        }
+        hash.update(bytemuck::cast_slice(self.times.as_deref().unwrap_or_default()));
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What is for training and what is held out.

@@ -1,5 +1,6 @@
 //! Readers of interaction files, line by line.
 
+use std::fmt;
 use std::io::BufRead;
 use std::path::Path;
 
@@ -41,6 +42,22 @@ pub enum Format {
     YelpReviews,
     /// A user and its items, oldest first, separated by blanks; a later line of the same user goes on.
     Sequences,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RecBole => "RecBole .inter",
+            Self::MovieLens => "MovieLens u.data",
+            Self::MovieLensDat => "MovieLens ratings.dat",
+            Self::Csv => "CSV with a header",
+            Self::AmazonRatings => "Amazon ratings CSV",
+            Self::AmazonReviews => "Amazon reviews",
+            Self::AmazonReviews2023 => "Amazon reviews of 2023",
+            Self::YelpReviews => "Yelp reviews",
+            Self::Sequences => "sequences of items",
+        })
+    }
 }
 
 impl Format {
@@ -119,6 +136,11 @@ impl Parser {
             Self::Amazon2023 => reviews::amazon_2023(line, visit)?,
             Self::Yelp => reviews::yelp(line, visit)?,
             Self::Sequences => {
+                if let Some(separator) = ["\t", "::"].into_iter().find(|s| line.contains(s)) {
+                    let problem =
+                        "in a line of items, which blanks separate; the first line decides the format";
+                    return Err(Fault::new("line", format!("{separator:?} {problem}")));
+                }
                 let mut fields = line.split_whitespace();
                 let user = fields.next().ok_or_else(|| Fault::new("user", "empty"))?;
                 let mut items = fields.peekable();

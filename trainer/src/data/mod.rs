@@ -68,6 +68,6 @@ pub fn load_with(path: &Path, options: LoadOptions) -> Result<Dataset, DataError
     if outcome.skipped > 0 {
         tracing::warn!(path = %path.display(), lines = outcome.skipped, "skipped malformed lines");
     }
-    tracing::debug!(path = %path.display(), format = ?outcome.format, users = dataset.users.len(), "read interactions");
+    tracing::info!("{}: {}", path.display(), outcome.format);
     Ok(dataset)
 }

@@ -16,7 +16,8 @@ pub enum Split {
 }
 
 impl Split {
-    pub(super) fn name(self) -> &'static str {
+    /// Its name.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Validation => "validation",
             Self::Test => "test",

@@ -13,6 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -173,6 +174,18 @@ struct File {
 /// The JSON of a run's saved evaluation.
 pub fn path(run: &Path) -> PathBuf {
     run.join("evaluation.json")
+}
+
+/// Removes a run's saved evaluation, if there is one.
+///
+/// # Errors
+/// What the system says.
+pub fn remove(run: &Path) -> Result<(), SavedError> {
+    let path = path(run);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(SavedError::Io { path, source }),
+        _ => Ok(()),
+    }
 }
 
 fn arrays_path(run: &Path) -> PathBuf {

@@ -64,7 +64,7 @@ fn main(merged: &Merged, rows: &[Summarised]) -> Table {
         cells
     };
     Table {
-        title: format!("{}, {} users, {} items", s.data, s.users, s.items),
+        title: format!("{}, {} users, {} items, {} items held out", s.data, s.users, s.items, s.split.name()),
         note: format!(
             "Full ranking, ties against the target; means over users and {} seed(s), intervals 95% bootstrap over \
              users. Calibrated CE divides a model's logits by a temperature fitted on validation. MACs encode a full \

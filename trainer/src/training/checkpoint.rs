@@ -66,6 +66,9 @@ pub enum CheckpointError {
         /// What the reader said.
         source: serde_json::Error,
     },
+    /// Weights alone, where training is to go on.
+    #[error("{0}: it does not say where training stands; remove it to train this stage from its start")]
+    NoProgress(PathBuf),
     /// It belongs to another stage.
     #[error("{path}: a checkpoint of stage {found}, not of {expected}")]
     Stage {

@@ -8,12 +8,14 @@
 use super::batches::{self, Window};
 use super::step::{StepContext, mix};
 use crate::allocator::AllocationError;
+use crate::config::TrainConfig;
 use crate::evaluation::controls::mean_scores;
 use crate::model::chord::{Chord, Precision};
 use crate::tensor::{Backend, to_host};
 use indicatif::ProgressBar;
 
-/// Log-scores [channels] from the squared gradients of up to `windows` training windows, one at a time.
+/// Log-scores [channels] from the squared gradients of up to `windows` training windows, one at a time, under the dropout
+/// that the model trains with.
 ///
 /// # Errors
 /// As a training step.
@@ -71,7 +73,9 @@ fn of_windows(
     bar: &ProgressBar,
 ) -> Result<Vec<f32>, AllocationError> {
     debug_assert_eq!(context.precision, Precision::Fp32);
-    let model = model.clone().learning(Precision::Fp32, &context.config.train);
+    // Of frozen layers, too: their plans are as much in want of scores.
+    let train = TrainConfig { frozen_layers: false, ..context.config.train.clone() };
+    let model = model.clone().learning(Precision::Fp32, &train);
     let mut information: Vec<Vec<f64>> =
         model.backbone.layers().iter().map(|l| vec![0.0; l.outputs()]).collect();
     for (index, window) in windows.iter().enumerate() {

@@ -6,10 +6,11 @@ use super::checkpoint::{self, CheckpointError, Progress};
 use super::device_memory::within_memory;
 use super::error::TrainingError;
 use super::fisher;
+use super::interrupt::{self, Heed};
 use super::metrics_log::{MetricsLog, Record};
 use super::process_memory::ProcessMemory;
 use super::step::{StepContext, Teacher, mix};
-use super::{interrupt, progress, shrinkage, transfer};
+use super::{progress, shrinkage, transfer};
 use crate::allocator::Allocator;
 use crate::config::{Config, Schedule};
 use crate::data::{HeldOut, Split};
@@ -153,6 +154,7 @@ impl Stage<'_> {
         if epochs == 0 {
             checkpoint::save(&self.file(BEST), &at.model, None)?;
         }
+        let _heed = Heed::new();
         let first = at.progress.epoch * steps + at.progress.step;
         let bar =
             progress::bar(&self.precision.to_string(), (epochs * steps).max(1) as u64, first as u64, "steps");
@@ -174,7 +176,13 @@ impl Stage<'_> {
             info!("{record}");
         }
         bar.finish_and_clear();
-        self.finish(at.model)
+        let model = self.finish(at.model)?;
+        // Asked after the last step.
+        if interrupt::requested() { Err(self.interrupted()) } else { Ok(model) }
+    }
+
+    fn interrupted(&self) -> TrainingError {
+        TrainingError::Interrupted { run: self.run.to_owned() }
     }
 
     /// Where this stage stands: at its last checkpoint, or at its beginning.
@@ -185,9 +193,9 @@ impl Stage<'_> {
             adam: Adam::default(),
             progress: Progress { stage: stage.clone(), ..Progress::default() },
         };
-        if latest.exists()
-            && let (model, Some((adam, progress))) = checkpoint::load(&latest, at.model.clone(), self.device)?
-        {
+        if latest.exists() {
+            let (model, state) = checkpoint::load(&latest, at.model, self.device)?;
+            let (adam, progress) = state.ok_or_else(|| CheckpointError::NoProgress(latest.clone()))?;
             if progress.stage != stage {
                 let (found, expected) = (progress.stage, stage);
                 return Err(CheckpointError::Stage { path: latest, found, expected }.into());
@@ -272,7 +280,7 @@ impl Stage<'_> {
                 checkpoint::save(&latest, &model, Some((&adam, &progress)))?;
             }
             if stop {
-                return Err(TrainingError::Interrupted { run: self.run.to_owned() });
+                return Err(self.interrupted());
             }
         }
         let seconds = began.elapsed().as_secs_f64();

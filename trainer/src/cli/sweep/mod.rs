@@ -8,8 +8,8 @@ use crate::atomic_file;
 use crate::config::{self, Config};
 use crate::data::{Case, Split};
 use crate::device::{self, DeviceName};
-use crate::evaluation::Report;
 use crate::evaluation::trainer_engine::TrainerEngine;
+use crate::evaluation::{EvaluationError, Report};
 use crate::model::chord::Precision;
 use crate::run::{Run, load_data};
 use crate::tensor::Device;
@@ -19,6 +19,7 @@ use crate::training::stage::finished;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use grid::Point;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use summary::Row;
 use tracing::info;
@@ -48,6 +49,16 @@ pub(super) struct Sweep {
     device: DeviceName,
 }
 
+/// Whether what stopped a run comes from the values of its knobs.
+fn is_of_this_point(error: &anyhow::Error) -> bool {
+    let of_evaluation = |error: &EvaluationError| matches!(error, EvaluationError::NotFinite { .. });
+    match error.downcast_ref() {
+        Some(TrainingError::Diverged { .. } | TrainingError::OutOfMemory { .. }) => true,
+        Some(TrainingError::Evaluation(error)) => of_evaluation(error),
+        _ => error.downcast_ref().is_some_and(of_evaluation),
+    }
+}
+
 impl Sweep {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let device = device::open(self.device)?;
@@ -68,17 +79,15 @@ impl Sweep {
             let run = Run::create_or_resume(&folder, config)?;
             match self.finish(&run, &device) {
                 Ok((validation, test)) => rows.push(Row::new(point, validation, test)),
-                Err(error) => match error.downcast_ref() {
-                    // The others may do better.
-                    Some(TrainingError::Diverged { .. } | TrainingError::OutOfMemory { .. }) => {
-                        tracing::error!("{}: {error}", point.name);
-                        failed.push(format!("{}: {error}", point.name));
-                    }
-                    Some(TrainingError::Interrupted { .. }) => {
-                        return Err(error.context("the sweep goes on with the same command"));
-                    }
-                    _ => return Err(error.context(point.name.clone())),
-                },
+                Err(error) if matches!(error.downcast_ref(), Some(TrainingError::Interrupted { .. })) => {
+                    return Err(error.context("the sweep goes on with the same command"));
+                }
+                // The others may do better.
+                Err(error) if is_of_this_point(&error) => {
+                    tracing::error!("{}: {error}", point.name);
+                    failed.push(format!("{}: {error}", point.name));
+                }
+                Err(error) => return Err(error.context(point.name.clone())),
             }
         }
         let figure = |row: &Row| base.train.choose_by.figure(&row.validation);
@@ -91,7 +100,7 @@ impl Sweep {
         self.save("sweep.md", text.as_bytes())?;
         self.save("sweep.json", serde_json::to_string_pretty(&rows)?.as_bytes())?;
         self.save("sweep.csv", &summary::csv(&rows)?)?;
-        print!("{text}");
+        write!(stdout(), "{text}")?;
         if !failed.is_empty() {
             bail!("{} of {} runs failed:\n  {}", failed.len(), points.len(), failed.join("\n  "));
         }
@@ -122,7 +131,7 @@ impl Sweep {
     /// Trains the stage and what it needs, where they are not trained yet, and evaluates.
     fn finish(&self, run: &Run, device: &Device) -> anyhow::Result<(Report, Option<Report>)> {
         let config = &run.config;
-        let data = load_data(config)?;
+        let data = run.data()?;
         let precision = self.precision(config)?;
         if !finished(&run.folder, precision).exists() {
             train::train(run, &data, device, &pipeline::needed(precision))?;

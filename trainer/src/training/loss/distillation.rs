@@ -37,7 +37,7 @@ pub fn distillation(hidden: Tensor<2>, items: Tensor<2>, teacher: &TeacherOutput
 }
 
 /// As [`distillation`], over each position's target [positions] and the `negatives` that all positions share, weighted
-/// as in [`sampled_softmax`](super::sampled_softmax): each stands for `(items - 1) / negatives` of the catalogue.
+/// as in [`sampled_softmax`](super::sampled_softmax): each stands for `items / negatives` of the catalogue.
 pub fn sampled_distillation(
     hidden: Tensor<2>,
     items: Tensor<2>,
@@ -48,7 +48,7 @@ pub fn sampled_distillation(
 ) -> Loss {
     let h = hidden.clone().inner();
     let count = negatives.dims()[0];
-    let correction = ((items.dims()[0] as f32 - 1.0) / count as f32).max(1e-9).ln();
+    let correction = (items.dims()[0] as f32 / count as f32).ln();
     let own = own_targets(&targets, &negatives, &h.device());
     let (targets, negatives) = (targets.inner(), negatives.inner());
     // [positions, 1 + negatives]
