@@ -133,7 +133,9 @@ fn norm(norm: &LayerNorm<Backend>) -> Norm {
 mod tests {
     use super::*;
     use crate::config;
+    use crate::evaluation::cost::Cost;
     use crate::frozen::quantised_item_table;
+    use crate::hypernetwork::Channels;
     use crate::model::dropout::Dropout;
     use crate::model::profile::Histories;
     use crate::simulation::Simulation;
@@ -160,6 +162,21 @@ mod tests {
             for (found, expected) in found.iter().zip(to_host(expected)) {
                 assert!((found - expected).abs() < 0.1, "{length} items: {found} {expected}");
             }
+        }
+    }
+
+    /// What a table says that a device keeps is the bundle but for its frame.
+    #[test]
+    fn the_cost_of_any_plan_is_the_bundle() {
+        for per_width in [false, true] {
+            let per_width = format!("quantisation.per_width={per_width}");
+            let sets = ["model.dim=16", "model.blocks=1", "profile.hidden=12", &per_width].map(str::to_owned);
+            let config = config::load(None, &sets).unwrap();
+            let model = Chord::new(&config, 30, &Device::autodiff(Device::Flex(Default::default())));
+            let bundle = freeze_with_profile(&model, &config).unwrap().to_bundle().unwrap().len() as u64;
+            let channels = Channels::of(&model.backbone);
+            let told = Cost { config: &config, channels: &channels, items: 30 }.planned_bytes();
+            assert!((told..told + 128).contains(&bundle), "{per_width}: {bundle} bytes, told {told}");
         }
     }
 }

@@ -1,9 +1,13 @@
 //! A run folder: config, log, metrics, checkpoints and what was made of them.
 
+use crate::atomic_file;
 use crate::config::{self, Config, ConfigError};
 use crate::data::{DataError, Dataset, LoadOptions, load_cached};
 use crate::evaluation::saved;
+use crate::model::chord::Precision;
 use crate::provenance::Provenance;
+use crate::training::pipeline::FOUNDATION;
+use crate::training::stage::finished;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -86,7 +90,7 @@ impl Run {
         }
         let provenance = serde_json::to_string_pretty(&Provenance::here()).expect("plain data");
         let origin = folder.join(PROVENANCE);
-        let written = crate::atomic_file::write(&origin, provenance.as_bytes());
+        let written = atomic_file::write(&origin, provenance.as_bytes());
         written.map_err(|source| RunError::Io { path: origin, source })?;
         write_config(folder, &config)?;
         Ok(Self { folder: folder.to_owned(), config })
@@ -117,7 +121,15 @@ impl Run {
             Ok((Err(TryLockError::Error(source)), _)) if source.kind() != ErrorKind::Unsupported => {
                 Err(RunError::Io { path, source })
             }
-            Ok((_, file)) => Ok(file),
+            Ok((locked, file)) => {
+                if locked.is_ok() {
+                    let foundation = self.folder.join(FOUNDATION);
+                    for folder in [&self.folder, &foundation] {
+                        atomic_file::sweep(&folder.join("checkpoints"));
+                    }
+                }
+                Ok(file)
+            }
             Err(source) => Err(RunError::Io { path, source }),
         }
     }
@@ -144,8 +156,9 @@ impl Run {
         match std::fs::read_to_string(&path) {
             Ok(stored) if stored == digest => Ok(()),
             Ok(_) => Err(RunError::Data(self.folder.clone())),
-            Err(_) => crate::atomic_file::write(&path, digest.as_bytes())
-                .map_err(|source| RunError::Io { path, source }),
+            Err(_) => {
+                atomic_file::write(&path, digest.as_bytes()).map_err(|source| RunError::Io { path, source })
+            }
         }
     }
 
@@ -166,7 +179,8 @@ impl Run {
     }
 
     /// Opens a run to go on with it under `config`, which must be its own but for what evaluations are asked for
-    /// (`budget.evaluate`, `fine_tuning`): these the run takes over, and the saved evaluation that lacks them goes.
+    /// (`fine_tuning`; `budget.evaluate`, unless a finished personal stage chose its strength by it): these the run takes
+    /// over, and the saved evaluation that lacks them goes.
     ///
     /// # Errors
     /// As [`Run::open`]; if the configurations differ in more; if the folder cannot be written.
@@ -175,7 +189,12 @@ impl Run {
         if run.config == config {
             return Ok(run);
         }
-        run.config.budget.evaluate.clone_from(&config.budget.evaluate);
+        // Its budgets had a say in how much of the hypernetworks' word is taken.
+        let settled = run.config.train.personal.strengths[..] != [1.0]
+            && [Precision::Personal, Precision::PersonalMask].iter().any(|&p| finished(folder, p).exists());
+        if !settled {
+            run.config.budget.evaluate.clone_from(&config.budget.evaluate);
+        }
         run.config.fine_tuning.clone_from(&config.fine_tuning);
         if run.config != config {
             return Err(RunError::Changed(folder.to_owned()));
@@ -189,7 +208,7 @@ impl Run {
 fn write_config(folder: &Path, config: &Config) -> Result<(), RunError> {
     let path = folder.join(CONFIG);
     let text = toml::to_string(config).expect("a configuration is plain data");
-    crate::atomic_file::write(&path, text.as_bytes()).map_err(|source| RunError::Io { path, source })
+    atomic_file::write(&path, text.as_bytes()).map_err(|source| RunError::Io { path, source })
 }
 
 /// The interactions a configuration names.

@@ -172,6 +172,14 @@ fn a_checkpoint_of_another_stage_or_with_a_nan_is_refused() {
     let said = desk.refused(&resume);
     assert!(said.contains("the progress it holds cannot be read (missing field `stage`"), "{said}");
 
+    let progress = b"chord.progress";
+    let at = whole.windows(progress.len()).position(|bytes| bytes == progress).expect("progress has a name");
+    let mut nameless = whole.clone();
+    nameless[at] = b'x';
+    fs::write(&latest, &nameless).unwrap();
+    let said = desk.refused(&resume);
+    assert!(said.contains("fp32.latest.safetensors: it does not say where training stands"), "{said}");
+
     let mut nan = whole;
     let end = nan.len();
     nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -179,4 +187,55 @@ fn a_checkpoint_of_another_stage_or_with_a_nan_is_refused() {
     let said = desk.refused(&resume);
     assert!(said.contains("holds NaN at element"), "{said}");
     assert!(fs::read(&latest).unwrap() == nan, "a refused checkpoint is left as it is");
+}
+
+/// Another configuration over old weights, other interactions behind the same path: neither is trained on.
+#[test]
+fn a_run_is_not_taken_for_another() {
+    let desk = Desk::new();
+    let args = desk.train_args("run", &["train.fp32.epochs=1"]);
+    desk.ok(&args);
+    let ring = fs::read_to_string(desk.path("ring.txt")).unwrap();
+    fs::write(desk.path("ring.txt"), ring.replace("i7 ", "i8 ")).unwrap();
+    let evaluate = ["evaluate", "--run", "run", "--device", "cpu"];
+    for refused in [&["train", "--run", "run", "--resume", "--device", "cpu"][..], &evaluate] {
+        let said = desk.refused(refused);
+        assert!(said.contains("run: the run was trained on other interactions"), "{said}");
+    }
+    fs::write(desk.path("ring.txt"), ring).unwrap();
+    desk.ok(&evaluate);
+    fs::remove_file(desk.path("run/config.toml")).unwrap();
+    let said = desk.refused(&args);
+    assert!(said.contains("run/checkpoints: checkpoints of a run without its config.toml"), "{said}");
+}
+
+/// Two bundles in one folder would share the names of their items.
+#[test]
+fn an_export_beside_another_models_items_is_refused() {
+    let desk = Desk::new();
+    desk.ok(&desk.train_args("run", &["train.fp32.epochs=1"]));
+    let export = |out| ["export", "--run", "run", "--out", out];
+    desk.ok(&export("out/a.chord"));
+    desk.ok(&export("out/b.chord"));
+    fs::write(desk.path("out/items.tsv"), "0\tx\tx\n").unwrap();
+    let said = desk.refused(&export("out/c.chord"));
+    assert!(said.contains("items.tsv: names the items of another model"), "{said}");
+    assert!(!desk.path("out/c.chord").exists());
+    desk.ok(&export("out/a.chord"));
+}
+
+/// A reader that has seen enough ends the command without a word; a disk without room is an error.
+#[cfg(unix)]
+#[test]
+fn output_that_nobody_takes() {
+    let desk = Desk::new();
+    let mut stats = desk.command(&["data", "stats", "ring.txt"]);
+    let mut child = stats.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = stats.stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("error: No space left"), "{}", text(&output.stderr));
 }

@@ -261,18 +261,15 @@ fn an_interrupted_run_resumes_bit_for_bit() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     };
-    let signal = |child: &mut Child, name: &str| {
-        Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
-        child.wait().unwrap()
-    };
     let mut first = desk.command(&desk.train_args("parts", &more)).spawn().unwrap();
     wait_for(&desk.path("parts/checkpoints/fp32.latest.safetensors"), &mut first);
-    let status = signal(&mut first, "-TERM");
-    assert_eq!(status.code(), Some(130), "an interrupt that was heard exits with 130");
+    Command::new("kill").args(["-TERM", &first.id().to_string()]).status().unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(130), "an interrupt that was heard exits with 130");
     let resume = ["train", "--run", "parts", "--resume", "--device", "cpu"];
     let mut second = desk.command(&resume).spawn().unwrap();
     wait_for(&desk.path("parts/checkpoints/static.latest.safetensors"), &mut second);
-    signal(&mut second, "-KILL");
+    second.kill().unwrap();
+    assert_eq!(second.wait().unwrap().code(), None, "killed before it was done");
     desk.ok(&resume);
     for stage in ["fp32", "uniform4", "static", "personal"] {
         let read =
@@ -321,6 +318,14 @@ fn one_command_reproduces_a_table() {
     let trained = std::fs::metadata(&checkpoint).unwrap().modified().unwrap();
     assert_eq!(desk.ok(&args), told);
     assert_eq!(std::fs::metadata(&checkpoint).unwrap().modified().unwrap(), trained);
+
+    // An evaluation of other items or of fewer stages is not what a table is of.
+    assert!(told.contains("40 items, test items held out"), "{told}");
+    desk.ok(&["evaluate", "--run", "runs/seed-2", "--split", "validation", "--save", "--device", "cpu"]);
+    assert_eq!(desk.ok(&args), told);
+    std::fs::remove_file(&checkpoint).unwrap();
+    desk.ok(&["evaluate", "--run", "runs/seed-2", "--save", "--device", "cpu"]);
+    assert_eq!(desk.ok(&args), told);
 }
 
 /// Caser from training to a ranking on the device.

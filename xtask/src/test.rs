@@ -36,6 +36,7 @@ pub fn set_up() -> Result<()> {
 pub fn run() -> Result<()> {
     set_up()?;
     cargo(&["test", "--workspace", "--locked"])?;
+    cargo(&["test", "--locked", "--manifest-path", "benches/insn-count/Cargo.toml"])?;
     // Apart, at its own low optimisation: the wgpu backend takes longer to build than all else.
     let wgpu = ["--package", "chord-trainer", "--features", "wgpu", "--test", "wgpu"];
     cargo(&[&["test", "--profile", "gpu-test", "--locked"], &wgpu[..]].concat())?;

@@ -3,7 +3,7 @@
 use crate::data::{Case, Dataset, Split};
 use crate::evaluation::cost::Cost;
 use crate::evaluation::trainer_engine::TrainerEngine;
-use crate::evaluation::{Report, row, runtime_engine};
+use crate::evaluation::{Report, row as evaluation, runtime_engine};
 use crate::hypernetwork::Channels;
 use crate::model::chord::Precision;
 use crate::run::Run;
@@ -31,9 +31,9 @@ pub(super) enum EngineName {
 pub(super) struct Row {
     /// Name of the model.
     model: String,
-    /// Average bits of the quantised layers' weights.
+    /// Average bits per weight of the plans in use.
     bits: f64,
-    /// Bytes of the quantised layers' weights, ranges and biases, item table, positions and norms at these bits.
+    /// Bytes a device keeps.
     model_bytes: u64,
     /// Bytes sent to change a user's model.
     update_bytes: u64,
@@ -73,25 +73,26 @@ pub(super) fn rows(
             EngineName::FixedPoint => on_device(Arithmetic::Fixed)?,
         };
         let channels = Channels::of(&model.backbone);
-        let bits = match precision {
-            Precision::Fp32 => 32.0,
-            Precision::Uniform(bits) => f64::from(bits),
-            _ => f64::from(budget),
-        };
         let cost = Cost { config, channels: &channels, items: data.items.len() as u64 };
-        let model_bytes = match precision {
-            Precision::Fp32 => cost.full_precision_bytes(),
-            _ => cost.quantised_bytes(bits),
+        let engine = TrainerEngine::new(&model, config, precision, budget);
+        let plans = match precision {
+            Precision::Fp32 | Precision::Uniform(_) => None,
+            Precision::Personal | Precision::PersonalMask => {
+                Some(engine.plans(&cases.iter().map(|c| c.history).collect::<Vec<_>>())?)
+            }
+            Precision::Fisher | Precision::Static | Precision::StaticMask => {
+                Some(vec![engine.shared_plan()?])
+            }
         };
-        let update_bytes = match precision {
-            Precision::Personal | Precision::PersonalMask => cost.plan_bytes(budget),
-            _ => model_bytes,
+        let row = match &plans {
+            None => evaluation::Row::fixed(precision, &cost),
+            Some(plans) => evaluation::Row::planned(precision, &engine, plans, &cost, budget),
         };
         rows.push(Row {
-            model: row::name(precision, budget),
-            bits,
-            model_bytes,
-            update_bytes,
+            model: row.name,
+            bits: row.bits,
+            model_bytes: row.model_bytes,
+            update_bytes: row.update_bytes,
             report: Report::of(&outcomes)?,
         });
     }

@@ -67,6 +67,13 @@ impl Config {
         check(p.recent <= p.pooled, "profile.recent", p.recent, "must not exceed profile.pooled")?;
         check(share(p.dropout), "profile.dropout", p.dropout, "must lie in 0..1")?;
         check(share(p.history_dropout), "profile.history_dropout", p.history_dropout, "must lie in 0..1")?;
+        let spread = self.hypernetwork.shared_spread;
+        check(
+            spread >= 0.0 && spread.is_finite(),
+            "hypernetwork.shared_spread",
+            spread,
+            "must be at least 0",
+        )?;
         let palette = &self.quantisation.palette;
         let sound = (2..=4).contains(&palette.len())
             && palette.windows(2).all(|w| w[0] < w[1])
@@ -170,6 +177,12 @@ impl Config {
             "train.personal.reserved",
             t.personal.reserved,
             "must lie in 0..=0.5",
+        )?;
+        check(
+            !t.personal.centred || self.train.batch >= 2 * self.train.shards,
+            "train.shards",
+            self.train.shards,
+            "must not exceed half of train.batch where train.personal.centred: of one user alone nothing is personal",
         )?;
         check(
             t.personal.learns != Learns::Widths || self.quantisation.per_width,

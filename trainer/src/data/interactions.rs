@@ -472,6 +472,10 @@ mod tests {
                 r#"{"user_id":"m","business_id":"X","stars":3.0,"date":"yesterday"}"#.to_owned(),
                 "x.data, line 1, date: \"yesterday\" is not a time as 2017-01-31 23:59:59",
             ),
+            (
+                "# ratings\n1\t2\t3\t4\n".to_owned(),
+                "x.data, line 2, line: \"\\t\" in a line of items, which blanks separate; the first line decides the format",
+            ),
             (String::new(), "x.data, line 1, line: the file is empty"),
         ] {
             assert_eq!(rows(&text).unwrap_err(), message, "{text:?}");

@@ -4,6 +4,7 @@ use crate::training::step::mix;
 use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Resamples behind an interval.
@@ -37,21 +38,12 @@ impl Interval {
     pub fn of_all(figures: &[&[f64]]) -> Vec<Self> {
         let Some(n) = figures.first().map(|f| f.len()) else { return Vec::new() };
         assert!(n > 0 && figures.iter().all(|f| f.len() == n), "figures of the same users, at least one");
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let resamples = |numbers: std::ops::Range<usize>| {
-            let mut times = vec![0.0; n];
-            let mut means = |number: usize| {
-                draw(&mut times, number as u64);
-                figures.iter().map(|f| dot(&times, f) / n as f64).collect::<Vec<_>>()
-            };
-            numbers.map(&mut means).collect::<Vec<_>>()
+        let of_resample = |times: &mut Vec<f64>, number: u64| {
+            draw(times, number);
+            figures.iter().map(|f| dot(times, f) / n as f64).collect::<Vec<_>>()
         };
-        let share = RESAMPLES.div_ceil(cores);
-        let means: Vec<Vec<f64>> = std::thread::scope(|scope| {
-            let start = |first: usize| scope.spawn(move || resamples(first..RESAMPLES.min(first + share)));
-            let threads: Vec<_> = (0..RESAMPLES).step_by(share).map(start).collect();
-            threads.into_iter().flat_map(|t| t.join().expect("a resample panicked")).collect()
-        });
+        let resamples = (0..RESAMPLES as u64).into_par_iter();
+        let means: Vec<Vec<f64>> = resamples.map_init(|| vec![0.0; n], of_resample).collect();
         let interval = |(index, figures): (usize, &&[f64])| {
             let mut means: Vec<f64> = means.iter().map(|m| m[index]).collect();
             means.sort_by(f64::total_cmp);

@@ -23,16 +23,34 @@ pub struct Cost<'a> {
 }
 
 impl Cost<'_> {
-    /// Bytes a device needs for a quantised model: weights at `bits` each, the ranges of each channel, an item table at
-    /// 8 bits with a range for each row; biases, positions and norms at 32 bits.
-    pub fn quantised_bytes(&self, bits: f64) -> u64 {
-        let dim = u64::from(self.config.model.dim);
-        // With scales and biases per width: a range for each width above zero, and a bias for each but the first.
-        let widths = self.config.quantisation.palette.len() as u64;
-        let above_zero = self.config.quantisation.palette.iter().filter(|&&b| b > 0).count() as u64;
-        let numbers = if self.config.quantisation.per_width { above_zero + widths - 1 } else { 1 };
-        let table = self.items * (dim + 4) + 4 * numbers * self.channels.total() as u64;
-        self.plain_bytes() + table + (self.weights() as f64 * bits / 8.0).ceil() as u64
+    /// Bytes of a quantised model whose plan is fixed: weights at `bits` each on average, a range for each channel, an item
+    /// table at 8 bits with a range for each row; biases, positions and norms at 32 bits.
+    pub fn fixed_bytes(&self, bits: f64) -> u64 {
+        let ranges = 4 * self.channels.total() as u64;
+        self.plain_bytes() + self.table_bytes() + ranges + (self.weights() as f64 * bits / 8.0).ceil() as u64
+    }
+
+    /// Bytes of a model that takes any plan: all weights at 8 bits, the ranges and biases of every width, and the profile
+    /// encoder at 8 bits, beside what a fixed one has. A bundle is this and its frame.
+    pub fn planned_bytes(&self) -> u64 {
+        // With scales and biases per width: a range for each width above zero, and a bias for each, one of them counted.
+        let palette = &self.config.quantisation.palette;
+        let above_zero = palette.iter().filter(|&&bits| bits > 0).count();
+        let more = if self.config.quantisation.per_width { above_zero - 1 + palette.len() - 1 } else { 0 };
+        self.fixed_bytes(8.0) + 4 * (more * self.channels.total()) as u64 + self.profile_bytes()
+    }
+
+    /// Layers of the profile encoder with a range and a bias for each channel, and its norm.
+    fn profile_bytes(&self) -> u64 {
+        let (dim, p) = (usize::from(self.config.model.dim), &self.config.profile);
+        let gates = 3 * p.hidden;
+        let weights = dim * p.features + gates * (p.features + p.hidden) + p.features * p.hidden;
+        let channels = p.features + 2 * gates + p.hidden;
+        (weights + 8 * channels + 8 * p.hidden) as u64
+    }
+
+    fn table_bytes(&self) -> u64 {
+        self.items * (u64::from(self.config.model.dim) + 4)
     }
 
     /// Bytes a device needs for the model in f32.
@@ -131,9 +149,9 @@ impl Cost<'_> {
         (profile + element + filter + layer) as u64
     }
 
-    /// MACs of one step of full-precision training on windows of these lengths, with a softmax over the catalogue at
-    /// every token: forward once, backward twice as much.
-    pub fn training_macs(&self, lengths: impl Iterator<Item = u64>) -> u64 {
+    /// MACs of one step of tuning all layers in full precision on windows of these lengths, with a softmax over the
+    /// catalogue at every token: forward once, backward twice as much, once for the items, which are frozen.
+    pub fn tuning_macs(&self, lengths: impl Iterator<Item = u64>) -> u64 {
         let m = &self.config.model;
         let dim = u64::from(m.dim);
         let (blocks, columns) = match m.backbone {
@@ -141,9 +159,10 @@ impl Cost<'_> {
             // Vertical filters read every column.
             BackboneName::Caser => (0, (dim - 1) * u64::from(m.window) * u64::from(m.vertical)),
         };
-        let forward =
-            lengths.map(|n| n * (self.weights() + columns + self.items * dim) + blocks * n * (n + 1) * dim);
-        3 * forward.sum::<u64>()
+        let step = |n: u64| {
+            3 * (n * (self.weights() + columns) + blocks * n * (n + 1) * dim) + 2 * n * self.items * dim
+        };
+        lengths.map(step).sum()
     }
 }
 
@@ -170,10 +189,10 @@ mod tests {
         // Without one key channel of the last block (channel 13 + 2), as much; without one query channel only 2.
         assert_eq!(cost.encode_macs(|c| c != 15), cost.encode_macs(|_| true) - 8);
         assert_eq!(cost.encode_macs(|c| c != 13), cost.encode_macs(|_| true) - 2);
-        // Three tokens: 56 weights and 10 items x 2 each, and 6 pairs x 2 x 2 in either block; times three.
-        assert_eq!(cost.training_macs([3].into_iter()), 3 * (3 * (56 + 20) + 2 * 6 * 4));
+        // Three tokens: 56 weights each, and 6 pairs x 2 x 2 in either block, times three; 10 items x 2 each, times two.
+        assert_eq!(cost.tuning_macs([3].into_iter()), 3 * (3 * 56 + 2 * 6 * 4) + 2 * 3 * 20);
         assert_eq!(cost.full_precision_bytes() - cost.tuned_bytes(), 4 * 10 * 2);
-        assert_eq!(cost.quantised_bytes(8.0) - cost.quantised_bytes(2.0), 56 * 6 / 8);
+        assert_eq!(cost.fixed_bytes(8.0) - cost.fixed_bytes(2.0), 56 * 6 / 8);
     }
 
     /// Caser of dim 2, window 2, one filter of each height and one vertical one: heights 1 and 2 have 2 and 1 places.

@@ -22,8 +22,8 @@ use indicatif::ProgressBar;
 use rand::seq::index;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Stream of the sample of users: the same users whatever the training seed.
 const STREAM: u64 = 0x6669_6e65_7475_6e65;
@@ -111,7 +111,7 @@ impl FineTuning<'_> {
 
     /// MACs of adapting to the user of a case.
     pub fn macs(&self, case: &Case, steps: usize, cost: &Cost) -> u64 {
-        steps as u64 * cost.training_macs(self.windows(case.history).iter().map(|w| w.len() as u64 - 1))
+        steps as u64 * cost.tuning_macs(self.windows(case.history).iter().map(|w| w.len() as u64 - 1))
     }
 
     /// For each case, what `judge` makes of its number and logits after each of `steps` (increasing).
@@ -123,7 +123,6 @@ impl FineTuning<'_> {
         bar: &ProgressBar,
         judge: impl Fn(usize, &[f32]) -> Result<T, EvaluationError> + Sync,
     ) -> Result<Vec<Vec<T>>, EvaluationError> {
-        let next = AtomicUsize::new(0);
         let of_case = |number: usize| {
             let case = &cases[number];
             let mut model = self.model.clone().learning(Precision::Fp32, &self.config.train);
@@ -138,20 +137,9 @@ impl FineTuning<'_> {
                 }
             }
             bar.inc(1);
-            Ok((number, judged))
+            Ok(judged)
         };
-        let work = || {
-            let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-            numbers.take_while(|&number| number < cases.len()).map(of_case).collect::<Vec<_>>()
-        };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut judged = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-            let done = threads.into_iter().flat_map(|t| t.join().expect("a user's fine-tuning panicked"));
-            done.collect::<Result<Vec<_>, EvaluationError>>()
-        })?;
-        judged.sort_unstable_by_key(|(number, _)| *number);
-        Ok(judged.into_iter().map(|(_, judged)| judged).collect())
+        (0..cases.len()).into_par_iter().map(of_case).collect()
     }
 
     /// One step on all windows of a history. Shorter histories than two items leave the model as it is.

@@ -1,6 +1,9 @@
 //! What a row of a table is about, apart from its metrics.
 
 use super::controls::Control;
+use super::cost::Cost;
+use super::trainer_engine::TrainerEngine;
+use crate::allocator::Allocation;
 use crate::model::chord::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +40,7 @@ pub struct Row {
     pub budget: Option<f32>,
     /// Average bits per weight of the plans in use.
     pub bits: f64,
-    /// Bytes a device keeps.
+    /// Bytes a device keeps, so that it can be changed by `update_bytes`.
     pub model_bytes: u64,
     /// Bytes sent to change a user's model.
     pub update_bytes: u64,
@@ -51,8 +54,87 @@ pub struct Row {
     pub temperature: f64,
 }
 
+impl Row {
+    /// Of a stage without plans: full precision or one width.
+    pub fn fixed(precision: Precision, cost: &Cost) -> Self {
+        let (bits, kind, bytes) = match precision {
+            Precision::Uniform(bits) => (f64::from(bits), Kind::Uniform, cost.fixed_bytes(f64::from(bits))),
+            _ => (32.0, Kind::FullPrecision, cost.full_precision_bytes()),
+        };
+        Self {
+            id: precision.to_string(),
+            name: name(precision, 0.0),
+            kind,
+            budget: None,
+            bits,
+            model_bytes: bytes,
+            update_bytes: bytes,
+            macs: cost.encode_macs(|_| true) as f64,
+            adaptation_macs: 0.0,
+            adaptation_bytes: 0,
+            temperature: 1.0,
+        }
+    }
+
+    /// Of a stage within `budget` bits, under a plan for each user or one for all.
+    pub fn planned(
+        precision: Precision,
+        engine: &TrainerEngine,
+        plans: &[Allocation],
+        cost: &Cost,
+        budget: f32,
+    ) -> Self {
+        let allocator = engine.allocator();
+        let mean =
+            |figure: &dyn Fn(&Allocation) -> f64| plans.iter().map(figure).sum::<f64>() / plans.len() as f64;
+        let bits = mean(&|plan| allocator.average_bits(&plan.codes));
+        let macs = |plan: &Allocation| {
+            cost.encode_macs(|channel| allocator.widths()[usize::from(plan.codes[channel])] > 0) as f64
+        };
+        let plan_bytes = cost.plan_bytes(budget);
+        let (kind, model_bytes, update_bytes) = match precision {
+            Precision::Personal => (Kind::Personal, cost.planned_bytes(), plan_bytes),
+            Precision::PersonalMask => (Kind::Masked, cost.planned_bytes(), plan_bytes),
+            _ => (Kind::Shared, cost.fixed_bytes(bits), cost.fixed_bytes(bits)),
+        };
+        let adapts = precision.is_personal();
+        Self {
+            id: format!("{precision}@{budget}"),
+            name: name(precision, budget),
+            kind,
+            budget: Some(budget),
+            bits,
+            model_bytes,
+            update_bytes,
+            macs: mean(&macs),
+            adaptation_macs: if adapts { cost.planning_macs() as f64 } else { 0.0 },
+            adaptation_bytes: if adapts { plan_bytes } else { 0 },
+            temperature: 1.0,
+        }
+    }
+
+    /// CHORD's model under other plans; this row is that under each user's own.
+    pub fn control(
+        &self,
+        control: Control,
+        engine: &TrainerEngine,
+        plans: &[Allocation],
+        cost: &Cost,
+        budget: f32,
+    ) -> Self {
+        Self {
+            id: format!("{}.{}", self.id, control.id()),
+            name: format!("{}, {control}", self.name),
+            kind: Kind::Control(control),
+            adaptation_macs: 0.0,
+            adaptation_bytes: 0,
+            ..Self::planned(Precision::Personal, engine, plans, cost, budget)
+        }
+    }
+}
+
 /// What a stage's model is called, within `budget` bits where it has a plan.
-pub fn name(precision: Precision, budget: f32) -> String {
+fn name(precision: Precision, budget: f32) -> String {
     match precision {
         Precision::Fp32 => "FP32".to_owned(),
         Precision::Uniform(bits) => format!("uniform {bits} bits"),

@@ -3,7 +3,7 @@
 use super::controls::{Control, mean_scores};
 use super::cost::Cost;
 use super::fine_tuning::{self, Choice, FineTuning};
-use super::row::{self, Kind, Row};
+use super::row::{Kind, Row};
 use super::sampled::{NEGATIVES, negatives};
 use super::saved::{Evaluation, LayerSize, Maps, Measured, Outcomes, Summary};
 use super::trainer_engine::TrainerEngine;
@@ -68,7 +68,7 @@ pub fn evaluate(
             }
         }
         if precision == Precision::Fp32 && run.config.fine_tuning.users > 0 {
-            choice = Some(suite.fine_tuned(&model, device, held_out, &cost)?);
+            choice = suite.fine_tuned(&model, device, held_out, &cost)?;
         }
     }
     let summary = Summary {
@@ -129,26 +129,8 @@ impl Suite<'_> {
         precision: Precision,
         cost: &Cost,
     ) -> Result<(), EvaluationError> {
-        let (bits, kind, bytes) = match precision {
-            Precision::Uniform(bits) => {
-                (f64::from(bits), Kind::Uniform, cost.quantised_bytes(f64::from(bits)))
-            }
-            _ => (32.0, Kind::FullPrecision, cost.full_precision_bytes()),
-        };
-        let row = Row {
-            id: precision.to_string(),
-            name: row::name(precision, 0.0),
-            kind,
-            budget: None,
-            bits,
-            model_bytes: bytes,
-            update_bytes: bytes,
-            macs: cost.encode_macs(|_| true) as f64,
-            adaptation_macs: 0.0,
-            adaptation_bytes: 0,
-            temperature: 1.0,
-        };
-        self.push(row, &TrainerEngine::new(model, &self.run.config, precision, 0.0), None)
+        let engine = TrainerEngine::new(model, &self.run.config, precision, 0.0);
+        self.push(Row::fixed(precision, cost), &engine, None)
     }
 
     /// A stage whose plan all users share, at every budget.
@@ -162,14 +144,7 @@ impl Suite<'_> {
         for &budget in &self.run.config.budget.evaluate {
             engine = engine.at(budget);
             let plan = [engine.shared_plan()?];
-            let row = planned(&engine, &plan, cost, budget);
-            let row = Row {
-                id: format!("{precision}@{budget}"),
-                name: row::name(precision, budget),
-                kind: Kind::Shared,
-                update_bytes: row.model_bytes,
-                ..row
-            };
+            let row = Row::planned(precision, &engine, &plan, cost, budget);
             self.push(row, &engine, None)?;
         }
         Ok(())
@@ -194,26 +169,13 @@ impl Suite<'_> {
                 scores.iter().map(|s| engine.allocate(s)).collect::<Result<Vec<_>, _>>()
             };
             let [own, calibration] = [allocate(&scores[0])?, allocate(&scores[1])?];
-            let row = Row {
-                id: format!("{precision}@{budget}"),
-                name: row::name(precision, budget),
-                kind: if precision == Precision::Personal { Kind::Personal } else { Kind::Masked },
-                adaptation_macs: cost.planning_macs() as f64,
-                adaptation_bytes: cost.plan_bytes(budget),
-                ..planned(&engine, &own, cost, budget)
-            };
-            let (id, name) = (row.id.clone(), row.name.clone());
-            self.push(row, &engine, Some([&own, &calibration]))?;
+            let row = Row::planned(precision, &engine, &own, cost, budget);
+            self.push(row.clone(), &engine, Some([&own, &calibration]))?;
             let controls: &[Control] = if precision == Precision::Personal { &Control::ALL } else { &[] };
             for &control in controls {
                 let plans = |scores, own| control.plans(&engine, scores, own, config.train.seed);
                 let [plans, calibration] = [plans(&scores[0], &own)?, plans(&scores[1], &calibration)?];
-                let row = Row {
-                    id: format!("{id}.{}", control.id()),
-                    name: format!("{name}, {control}"),
-                    kind: Kind::Control(control),
-                    ..planned(&engine, &plans, cost, budget)
-                };
+                let row = row.control(control, &engine, &plans, cost, budget);
                 self.push(row, &engine, Some([&plans, &calibration]))?;
             }
         }
@@ -250,20 +212,23 @@ impl Suite<'_> {
         })
     }
 
-    /// Per-user fine-tuning of full precision, set on validation.
+    /// Per-user fine-tuning of full precision, set on validation; no row if none of its users has a validation item.
     fn fine_tuned(
         &mut self,
         model: &Chord<Backend>,
         device: &Device,
         data: &HeldOut,
         cost: &Cost,
-    ) -> Result<Choice, EvaluationError> {
+    ) -> Result<Option<Choice>, EvaluationError> {
         let config = &self.run.config;
         let tuning = FineTuning { model, config, device };
         let numbers = fine_tuning::sample(self.cases.len(), config.fine_tuning.users);
         let cases: Vec<Case> = numbers.iter().map(|&n| self.cases[n as usize]).collect();
         let validation: Vec<Case> =
             cases.iter().filter_map(|c| data.case(c.user, Split::Validation)).collect();
+        if validation.is_empty() {
+            return Ok(None);
+        }
         let rates = config.fine_tuning.learning_rates.len();
         let passes = (rates + 1) * validation.len() + cases.len();
         let bar = progress::bar("tuning", passes as u64, 0, "users");
@@ -296,30 +261,6 @@ impl Suite<'_> {
             temperature,
         });
         self.outcomes.push(Outcomes { cases: (cases.len() < self.cases.len()).then_some(numbers), measured });
-        Ok(choice)
-    }
-}
-
-/// What plans cost: means over users.
-fn planned(engine: &TrainerEngine, plans: &[Allocation], cost: &Cost, budget: f32) -> Row {
-    let allocator = engine.allocator();
-    let mean =
-        |figure: &dyn Fn(&Allocation) -> f64| plans.iter().map(figure).sum::<f64>() / plans.len() as f64;
-    let bits = mean(&|plan| allocator.average_bits(&plan.codes));
-    let macs = |plan: &Allocation| {
-        cost.encode_macs(|channel| allocator.widths()[usize::from(plan.codes[channel])] > 0) as f64
-    };
-    Row {
-        id: String::new(),
-        name: String::new(),
-        kind: Kind::Shared,
-        budget: Some(budget),
-        bits,
-        model_bytes: cost.quantised_bytes(bits),
-        update_bytes: cost.plan_bytes(budget),
-        macs: mean(&macs),
-        adaptation_macs: 0.0,
-        adaptation_bytes: 0,
-        temperature: 1.0,
+        Ok(Some(choice))
     }
 }

@@ -4,6 +4,8 @@
 //! Cross-entropy mixes how well a model ranks with how sure it claims to be. Divided by its own temperature, every model
 //! is as sure as it should be on average, and what is left of a difference is information. Ranks do not change.
 
+use rayon::prelude::*;
+
 /// Logits held while fitting; at most this many users times items.
 const LOGITS: usize = 1 << 24;
 
@@ -37,14 +39,7 @@ fn derivatives(pairs: &[(Vec<f32>, u32)], inverse: f64) -> (f64, f64) {
         let (mean, variance) = moments(logits, inverse);
         (mean - f64::from(logits[*target as usize]), variance)
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let parts = std::thread::scope(|scope| {
-        let chunks = pairs.chunks(pairs.len().div_ceil(cores).max(1));
-        let threads: Vec<_> =
-            chunks.map(|chunk| scope.spawn(move || chunk.iter().map(of_pair).collect::<Vec<_>>())).collect();
-        let done = threads.into_iter().flat_map(|t| t.join().expect("finite or not, logits have moments"));
-        done.collect::<Vec<_>>()
-    });
+    let parts: Vec<(f64, f64)> = pairs.par_iter().map(of_pair).collect();
     parts.into_iter().fold((0.0, 0.0), |(slope, curvature), (s, c)| (slope + s, curvature + c))
 }
 

@@ -16,10 +16,13 @@ use crate::model::sasrec::{Pass, Sequences};
 use crate::tensor::{Backend, Tensor, floats, to_host};
 use burn::module::AutodiffModule;
 use indicatif::ProgressBar;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use rayon::prelude::*;
 
-/// Users in one forward pass.
+/// Users in one forward pass, at most.
 const BATCH: usize = 256;
+
+/// Logits of one forward pass, at most, unless one user has more.
+const LOGITS: usize = 1 << 25;
 
 /// A trained model ready to rank, without a graph.
 pub struct TrainerEngine<'a> {
@@ -219,8 +222,8 @@ impl<'a> TrainerEngine<'a> {
     }
 
     /// What `judge` makes of every case (its index, itself and the logits of all items), under a plan for each case
-    /// or, without `plans`, under the shared one. No more logits are held than of 256 cases for each core; `bar`
-    /// moves on by cases.
+    /// or, without `plans`, under the shared one. Each core holds the logits of up to 256 cases, fewer of a large
+    /// catalogue; `bar` moves on by cases.
     ///
     /// # Errors
     /// What `judge` refuses; if a plan cannot be made.
@@ -231,30 +234,18 @@ impl<'a> TrainerEngine<'a> {
         bar: &ProgressBar,
         judge: impl Fn(usize, &Case, &[f32]) -> Result<T, EvaluationError> + Sync,
     ) -> Result<Vec<T>, EvaluationError> {
-        let batches = cases.len().div_ceil(BATCH);
-        let of_batch = |number: usize| {
-            let first = number * BATCH;
-            let batch = &cases[first..cases.len().min(first + BATCH)];
+        let size = (LOGITS / self.items.dims()[0]).clamp(1, BATCH);
+        let of_batch = |(number, batch): (usize, &[Case])| {
+            let first = number * size;
             let histories: Vec<&[u32]> = batch.iter().map(|c| c.history).collect();
             let logits = self.logits(&histories, plans.map(|plans| &plans[first..][..batch.len()]))?;
-            let judged = batch.iter().zip(&logits).enumerate().map(|(i, (c, l))| judge(first + i, c, l));
-            let judged: Vec<T> = judged.collect::<Result<_, _>>()?;
             bar.inc(batch.len() as u64);
-            Ok((number, judged))
+            let judged = batch.iter().zip(&logits).enumerate().map(|(i, (c, l))| judge(first + i, c, l));
+            judged.collect::<Result<Vec<T>, _>>()
         };
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-            numbers.take_while(|&number| number < batches).map(of_batch).collect::<Vec<_>>()
-        };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(batches);
-        let mut judged = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-            let done = threads.into_iter().flat_map(|t| t.join().expect("a batch of cases panicked"));
-            done.collect::<Result<Vec<_>, EvaluationError>>()
-        })?;
-        judged.sort_unstable_by_key(|(number, _)| *number);
-        Ok(judged.into_iter().flat_map(|(_, judged)| judged).collect())
+        let judged: Vec<Vec<T>> =
+            cases.par_chunks(size).enumerate().map(of_batch).collect::<Result<_, EvaluationError>>()?;
+        Ok(judged.into_iter().flatten().collect())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::evaluation::row::Kind;
 /// One line for each way to choose widths, as SVG; full precision runs along the whole axis.
 pub(super) fn plot(rows: &[Summarised], figure: Figure) -> Result<String, PlotError> {
     let mut lines: Vec<Line> = Vec::new();
-    let wide = |row: &&Summarised| matches!(row.row.kind, Kind::FullPrecision | Kind::FineTuned);
+    let wide = |row: &&Summarised| row.row.bits == 32.0;
     let bits = rows.iter().filter(|row| !wide(row)).map(|row| row.row.bits);
     let (least, most) = bits.fold((2.0f64, 8.0f64), |(least, most), b| (least.min(b), most.max(b)));
     for row in rows {
@@ -38,15 +38,15 @@ pub(super) fn plot(rows: &[Summarised], figure: Figure) -> Result<String, PlotEr
     })
 }
 
-/// What rows of one line share; controls are left to the tables.
+/// What rows of one line share; controls, and fine-tuning, which may be of a sample of users, are left to the tables.
 fn line_name(row: &Summarised) -> Option<String> {
     match row.row.kind {
-        Kind::FullPrecision | Kind::FineTuned => Some(row.row.name.clone()),
+        Kind::FullPrecision => Some(row.row.name.clone()),
         Kind::Uniform => Some("uniform".to_owned()),
         Kind::Personal => Some("CHORD".to_owned()),
         Kind::Masked => Some("masks per user".to_owned()),
         Kind::Shared => Some(row.row.id.split('@').next().unwrap_or_default().to_owned()),
-        Kind::Control(_) => None,
+        Kind::FineTuned | Kind::Control(_) => None,
     }
 }
 

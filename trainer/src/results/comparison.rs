@@ -81,7 +81,7 @@ pub(super) fn differences(merged: &Merged) -> Vec<Difference> {
         own_name: own.row.name.clone(),
         minus: other.row.id.clone(),
         minus_name: other.row.name.clone(),
-        benefit: other.row.kind != Kind::Control(Control::Swapped),
+        benefit: !matches!(other.row.kind, Kind::Control(Control::Swapped | Control::Random)),
         users: other.figure(Figure::Hr5).len(),
         figures: COMPARED.iter().map(|f| f.key()).zip(intervals.iter().copied()).collect(),
     };

@@ -29,8 +29,8 @@ pub(super) fn tables(merged: &Merged, rows: &[Summarised], differences: &[Differ
         main(merged, rows),
         paired("CHORD minus other rows", "Benefit, or its absence.", true),
         paired(
-            "Dependence on the plan: own minus swapped plans",
-            "This shows that a foreign plan does harm. It is no evidence of benefit.",
+            "Dependence on the plan: own minus swapped and random plans",
+            "This shows that a foreign plan, or one of chance, does harm. It is no evidence of benefit.",
             false,
         ),
     ]

@@ -42,8 +42,11 @@ pub enum TrainingError {
         said: String,
     },
     /// There is nothing to train on.
-    #[error("no user has two training interactions")]
-    NoBatches,
+    #[error(
+        "stage {0}: nothing to train on: no user has two training interactions, or none left beside those that \
+         train.personal.reserved keeps"
+    )]
+    NoBatches(String),
     /// The run named as teacher cannot be opened.
     #[error("train.distillation.teacher: {0}")]
     Run(#[from] RunError),

@@ -80,14 +80,21 @@ pub struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens for appending.
+    /// Opens for appending, after the last whole line.
     ///
     /// # Errors
     /// If the file cannot be opened.
     pub fn open(run: &Path) -> Result<Self, TrainingError> {
         let path = run.join("metrics.jsonl");
-        let file = File::options().create(true).append(true).open(&path);
-        let file = file.map_err(|source| TrainingError::Io { path: path.clone(), source })?;
+        let open = || {
+            let file = File::options().create(true).append(true).open(&path)?;
+            // A full disk may have cut the last one.
+            let written = std::fs::read(&path)?;
+            let whole = written.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+            file.set_len(whole as u64)?;
+            Ok(file)
+        };
+        let file = open().map_err(|source| TrainingError::Io { path: path.clone(), source })?;
         Ok(Self { path, file, events: run.join("events"), writer: None })
     }
 

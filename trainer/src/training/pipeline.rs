@@ -37,7 +37,7 @@ pub fn needed(stage: Precision) -> Vec<Precision> {
 }
 
 /// Folder in a run of the models that personal stages start from where interactions are reserved for them.
-const FOUNDATION: &str = "foundation";
+pub(crate) const FOUNDATION: &str = "foundation";
 
 /// Trains those of `stages` that are not finished, in this order: full precision first, a personal stage after the static
 /// one that it starts from; all others start from full precision with fresh ranges. Shared scores start from the Fisher
@@ -139,9 +139,14 @@ impl Level<'_> {
         let first =
             Stage { config, data, device, run, precision: Precision::Fp32, teacher: None, transfer: None };
         let fp32 = first.train(start, &mut log)?;
-        let own = (config.train.distillation.weight > 0.0).then(|| fp32.backbone.valid());
-        let teacher = teacher.or(own.as_ref().map(|model| Teacher { model, context: 0 }));
-        let stage = |precision| Stage { precision, teacher, ..first };
+        let distilled = config.train.distillation.weight > 0.0;
+        let own = distilled.then(|| fp32.backbone.valid());
+        // The foundation's has not seen what is reserved.
+        let reserved = foundation.filter(|_| distilled).map(|models| models[0].1.backbone.valid());
+        let stage = |precision: Precision| {
+            let own = reserved.as_ref().filter(|_| precision.is_personal()).or(own.as_ref());
+            Stage { precision, teacher: teacher.or(own.map(|model| Teacher { model, context: 0 })), ..first }
+        };
         let deviations = config.quantisation.range_deviations;
         let layers = fp32.backbone.clone().map_layers(|l| l.initialise_ranges(deviations));
         let ranged = Chord { backbone: layers, ..fp32.clone() };

@@ -149,7 +149,7 @@ impl Stage<'_> {
         let epochs = self.schedule().epochs;
         let steps = self.batches(0).len();
         if steps == 0 {
-            return Err(TrainingError::NoBatches);
+            return Err(TrainingError::NoBatches(self.precision.to_string()));
         }
         if epochs == 0 {
             checkpoint::save(&self.file(BEST), &at.model, None)?;
@@ -179,6 +179,10 @@ impl Stage<'_> {
         let model = self.finish(at.model)?;
         // Asked after the last step.
         if interrupt::requested() { Err(self.interrupted()) } else { Ok(model) }
+    }
+
+    fn out_of_memory(&self, said: String) -> TrainingError {
+        TrainingError::OutOfMemory { stage: self.precision.to_string(), batch: self.config.train.batch, said }
     }
 
     fn interrupted(&self) -> TrainingError {
@@ -255,11 +259,7 @@ impl Stage<'_> {
             let number = epoch * steps + step;
             let seed = mix(&[stream, 2, number as u64]);
             let taken = within_memory(|| context.step(model, &mut adam, batch, seed, rate(number)));
-            let (next, loss) = taken.map_err(|said| TrainingError::OutOfMemory {
-                stage: progress.stage.clone(),
-                batch: train.batch,
-                said,
-            })??;
+            let (next, loss) = taken.map_err(|said| self.out_of_memory(said))??;
             model = next;
             assembly += loss.assembly;
             if !loss.sum.is_finite() {
@@ -286,7 +286,8 @@ impl Stage<'_> {
         let seconds = began.elapsed().as_secs_f64();
         let due = (epoch + 1).is_multiple_of(train.evaluate_every) || epoch + 1 == epochs;
         let validation =
-            due.then(|| self.validate(adam.averaged(model.clone()), &mut progress)).transpose()?;
+            due.then(|| within_memory(|| self.validate(adam.averaged(model.clone()), &mut progress)));
+        let validation = validation.transpose().map_err(|said| self.out_of_memory(said))?.transpose()?;
         let record = Record {
             stage: progress.stage.clone(),
             epoch: epoch + 1,

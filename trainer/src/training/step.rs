@@ -170,7 +170,7 @@ impl StepContext<'_> {
                 let temperature = self.config.train.gate_temperature;
                 let mut scores = model.log_scores(users);
                 if self.precision.is_personal() && self.config.train.personal.centred {
-                    // What all users of the batch share teaches nothing: static scores have that already.
+                    // What all users of the shard share teaches nothing: static scores have that already.
                     scores = scores.clone() - scores.mean_dim(0) + model.log_scores(None);
                 }
                 supervision = self.sensitivities.map(|(weight, sensitivities)| {
@@ -291,7 +291,8 @@ impl StepContext<'_> {
         let p = &self.config.profile;
         let kept: Vec<Vec<u32>> = (examples.iter())
             .map(|e| {
-                let newest = &e.profile[e.profile.len().saturating_sub(p.pooled)..];
+                let seen = if p.recent == 0 { usize::MAX } else { p.pooled };
+                let newest = &e.profile[e.profile.len().saturating_sub(seen)..];
                 let mut kept: Vec<u32> =
                     newest.iter().copied().filter(|_| !rng.random_bool(p.history_dropout)).collect();
                 if kept.is_empty() {

@@ -4,6 +4,7 @@ mod grid;
 mod summary;
 
 use super::train;
+use crate::allocator::AllocationError;
 use crate::atomic_file;
 use crate::config::{self, Config};
 use crate::data::{Case, Split};
@@ -51,9 +52,18 @@ pub(super) struct Sweep {
 
 /// Whether what stopped a run comes from the values of its knobs.
 fn is_of_this_point(error: &anyhow::Error) -> bool {
-    let of_evaluation = |error: &EvaluationError| matches!(error, EvaluationError::NotFinite { .. });
+    let of_evaluation = |error: &EvaluationError| {
+        matches!(
+            error,
+            EvaluationError::NotFinite { .. } | EvaluationError::Allocation(AllocationError::Score { .. })
+        )
+    };
     match error.downcast_ref() {
-        Some(TrainingError::Diverged { .. } | TrainingError::OutOfMemory { .. }) => true,
+        Some(
+            TrainingError::Diverged { .. }
+            | TrainingError::OutOfMemory { .. }
+            | TrainingError::Allocation(AllocationError::Score { .. }),
+        ) => true,
         Some(TrainingError::Evaluation(error)) => of_evaluation(error),
         _ => error.downcast_ref().is_some_and(of_evaluation),
     }
@@ -150,5 +160,19 @@ impl Sweep {
     fn save(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
         let path: &Path = &self.out.join(name);
         atomic_file::write(path, content).with_context(|| path.display().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_points_go_on_after_one_that_diverged() {
+        let logit = EvaluationError::NotFinite { user: 0, item: 0, logit: f32::NAN };
+        let score = AllocationError::Score { channel: 0, score: f32::NAN };
+        assert!(is_of_this_point(&logit.into()) && is_of_this_point(&TrainingError::from(score).into()));
+        assert!(!is_of_this_point(&TrainingError::from(EvaluationError::NoCases).into()));
+        assert!(!is_of_this_point(&anyhow!("disk")));
     }
 }
