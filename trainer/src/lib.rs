@@ -18,6 +18,7 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod evaluation;
+mod exponential;
 pub mod freeze;
 pub mod frozen;
 pub mod hypernetwork;

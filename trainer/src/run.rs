@@ -16,7 +16,7 @@ use thiserror::Error;
 /// The file that holds a run's configuration.
 const CONFIG: &str = "config.toml";
 
-/// The file that says what a run was started by.
+/// The file that says what a run was started by and gone on with.
 const PROVENANCE: &str = "provenance.json";
 
 /// The file with the digest of the interactions that a run trains on.
@@ -88,10 +88,7 @@ impl Run {
         if checkpoints.exists() {
             return Err(RunError::Remains(checkpoints));
         }
-        let provenance = serde_json::to_string_pretty(&Provenance::here()).expect("plain data");
-        let origin = folder.join(PROVENANCE);
-        let written = atomic_file::write(&origin, provenance.as_bytes());
-        written.map_err(|source| RunError::Io { path: origin, source })?;
+        write_provenance(folder, &[Provenance::here()])?;
         write_config(folder, &config)?;
         Ok(Self { folder: folder.to_owned(), config })
     }
@@ -162,9 +159,26 @@ impl Run {
         }
     }
 
-    /// What the run was started by; nothing for runs that did not record it.
-    pub fn provenance(&self) -> Option<Provenance> {
-        serde_json::from_slice(&std::fs::read(self.folder.join(PROVENANCE)).ok()?).ok()
+    /// What the run was started by, and what else it was gone on with; nothing for runs that did not record it.
+    pub fn provenance(&self) -> Vec<Provenance> {
+        let file = std::fs::read(self.folder.join(PROVENANCE)).unwrap_or_default();
+        serde_json::from_slice(&file)
+            // One of them in runs of earlier versions.
+            .or_else(|_| serde_json::from_slice(&file).map(|first| vec![first]))
+            .unwrap_or_default()
+    }
+
+    /// Records that this process trains in the run.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn record_provenance(&self) -> Result<(), RunError> {
+        let (mut known, here) = (self.provenance(), Provenance::here());
+        if known.contains(&here) {
+            return Ok(());
+        }
+        known.push(here);
+        write_provenance(&self.folder, &known)
     }
 
     /// Starts a run, or goes on with the one that is there, as [`Run::resume`].
@@ -179,7 +193,7 @@ impl Run {
     }
 
     /// Opens a run to go on with it under `config`, which must be its own but for what evaluations are asked for
-    /// (`fine_tuning`; `budget.evaluate`, unless a finished personal stage chose its strength by it): these the run takes
+    /// (`fine_tuning`; `train.masks`; `budget.evaluate`, unless a finished personal stage chose its strength by it): these the run takes
     /// over, and the saved evaluation that lacks them goes.
     ///
     /// # Errors
@@ -196,6 +210,8 @@ impl Run {
             run.config.budget.evaluate.clone_from(&config.budget.evaluate);
         }
         run.config.fine_tuning.clone_from(&config.fine_tuning);
+        // Stages of their own, which nothing else comes from.
+        run.config.train.masks.clone_from(&config.train.masks);
         if run.config != config {
             return Err(RunError::Changed(folder.to_owned()));
         }
@@ -203,6 +219,12 @@ impl Run {
         write_config(folder, &config)?;
         Ok(run)
     }
+}
+
+fn write_provenance(folder: &Path, provenance: &[Provenance]) -> Result<(), RunError> {
+    let path = folder.join(PROVENANCE);
+    let text = serde_json::to_string_pretty(provenance).expect("plain data");
+    atomic_file::write(&path, text.as_bytes()).map_err(|source| RunError::Io { path, source })
 }
 
 fn write_config(folder: &Path, config: &Config) -> Result<(), RunError> {

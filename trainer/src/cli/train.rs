@@ -60,6 +60,7 @@ pub(super) fn train(run: &Run, data: &Dataset, device: &Device, stages: &[Precis
     if stages.iter().any(|stage| !finished(&run.folder, *stage).exists()) {
         // Of fewer stages than there will be.
         saved::remove(&run.folder)?;
+        run.record_provenance()?;
     }
     info!(
         "{}: {} users, {} items on {}",

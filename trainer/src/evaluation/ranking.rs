@@ -1,5 +1,6 @@
 //! The rank of the held-out item among all items.
 
+use crate::exponential;
 use thiserror::Error;
 
 /// What one user's logits say.
@@ -58,9 +59,10 @@ pub fn outcome(user: usize, logits: &[f32], target: u32) -> Result<Outcome, Eval
 
 /// `-ln softmax(logits / temperature)[target]`, in nats.
 pub(super) fn cross_entropy(logits: &[f32], target: u32, temperature: f64) -> f64 {
-    let largest = logits.iter().fold(f32::NEG_INFINITY, |m, &l| m.max(l));
-    let scaled = |logit: f32| f64::from(logit - largest) / temperature;
-    logits.iter().map(|&l| scaled(l).exp()).sum::<f64>().ln() - scaled(logits[target as usize])
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let inverse = 1.0 / temperature;
+    let [total, ..] = exponential::moments(logits, largest, inverse as f32);
+    total.ln() - f64::from(logits[target as usize] - largest) * inverse
 }
 
 #[cfg(test)]

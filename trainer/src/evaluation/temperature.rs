@@ -4,6 +4,7 @@
 //! Cross-entropy mixes how well a model ranks with how sure it claims to be. Divided by its own temperature, every model
 //! is as sure as it should be on average, and what is left of a difference is information. Ranks do not change.
 
+use crate::exponential;
 use rayon::prelude::*;
 
 /// Logits held while fitting; at most this many users times items.
@@ -45,17 +46,10 @@ fn derivatives(pairs: &[(Vec<f32>, u32)], inverse: f64) -> (f64, f64) {
 
 /// Mean and variance of logits under their own softmax at an inverse temperature.
 fn moments(logits: &[f32], inverse: f64) -> (f64, f64) {
-    let largest = f64::from(logits.iter().fold(f32::NEG_INFINITY, |m, &l| m.max(l)));
-    let (mut sum, mut first, mut second) = (0.0, 0.0, 0.0);
-    for &logit in logits {
-        let below = f64::from(logit) - largest;
-        let weight = (below * inverse).exp();
-        sum += weight;
-        first += weight * below;
-        second += weight * below * below;
-    }
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let [sum, first, second] = exponential::moments(logits, largest, inverse as f32);
     let mean = first / sum;
-    (largest + mean, second / sum - mean * mean)
+    (f64::from(largest) + mean, second / sum - mean * mean)
 }
 
 #[cfg(test)]

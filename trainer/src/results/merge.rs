@@ -65,8 +65,8 @@ pub(super) struct Source {
     pub(super) run: String,
     /// Its seed.
     pub(super) seed: u64,
-    /// What it was started by.
-    pub(super) trained: Option<Provenance>,
+    /// What it was started by and gone on with.
+    pub(super) trained: Vec<Provenance>,
     /// What it was evaluated by.
     pub(super) evaluated: Provenance,
     /// How per-user fine-tuning was set.

@@ -32,7 +32,9 @@ pub(super) fn html(merged: &Merged, tables: &[Table], plots: &[Plot], config: &s
 /// Runs with their seeds, commits and machines, one on each line.
 pub(super) fn sources(sources: &[Source]) -> String {
     let told = |s: &Source| {
-        let trained = s.trained.as_ref().map_or("an unrecorded commit".to_owned(), ToString::to_string);
+        let trained: Vec<String> = s.trained.iter().map(ToString::to_string).collect();
+        let trained =
+            if trained.is_empty() { "an unrecorded commit".to_owned() } else { trained.join(" and ") };
         let tuning = s.fine_tuning.as_ref().map_or(String::new(), |choice| {
             let t = &choice.chosen;
             format!("; fine-tuning chosen on validation: {} steps at {}", t.steps, t.learning_rate)
