@@ -146,7 +146,7 @@ mod tests {
             let device = hidden.device();
             let rows = |rows: &[i32]| items.clone().select(0, integers(rows.to_vec(), [rows.len()], &device));
             let target = (hidden.clone() * rows(&targets)).sum_dim(1) / t;
-            let sampled = hidden.matmul(rows(&drawn).transpose()) / t + (29.0f32 / 6.0).ln();
+            let sampled = hidden.matmul(rows(&drawn).transpose()) / t + (30.0f32 / 6.0).ln();
             Tensor::cat(vec![target, sampled + floats(own.clone(), [5, 6], &device)], 1)
         };
         let taught = Tensor::from_inner(logits(teacher.hidden.clone(), teacher.items.clone()));
