@@ -27,6 +27,7 @@ pub mod interop;
 pub mod logging;
 pub mod model;
 pub mod provenance;
+pub mod random;
 pub mod results;
 pub mod run;
 pub mod simulation;

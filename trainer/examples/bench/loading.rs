@@ -1,8 +1,8 @@
 //! Seconds to load many interactions, first from their source and then from the cache.
 
 use chord_trainer::data::{LoadOptions, load_cached};
+use chord_trainer::random::mix;
 use chord_trainer::training::process_memory::ProcessMemory;
-use chord_trainer::training::step::mix;
 use clap::Args;
 use cpu_time::ProcessTime;
 use std::fs::File;

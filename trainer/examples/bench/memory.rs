@@ -3,9 +3,9 @@
 use chord_trainer::config;
 use chord_trainer::data::SplitRule;
 use chord_trainer::device::{self, DeviceName};
+use chord_trainer::random::mix;
 use chord_trainer::run::load_data;
 use chord_trainer::training::pipeline;
-use chord_trainer::training::step::mix;
 use clap::Args;
 use serde_json::Value;
 use std::io::Write;

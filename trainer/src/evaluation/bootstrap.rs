@@ -1,6 +1,6 @@
 //! Bootstrap intervals over users (Efron and Tibshirani 1993, chapter 13: the percentile method).
 
-use crate::training::step::mix;
+use crate::random::mix;
 use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;

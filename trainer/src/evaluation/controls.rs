@@ -8,8 +8,9 @@ use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, Outcome, ndcg};
 use crate::allocator::{Allocation, Allocator};
 use crate::data::Case;
+use crate::hypernetwork::mean_scores;
 use crate::model::mixed_precision::Half;
-use crate::training::step::mix;
+use crate::random::mix;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -136,15 +137,6 @@ impl Comparison {
             log_rank: paired(|o| (f64::from(o.rank) + 1.0).ln()),
         }
     }
-}
-
-/// The users' mean log-score of each channel.
-pub(crate) fn mean_scores(scores: &[Vec<f32>]) -> Vec<f32> {
-    let mut sum = vec![0.0f64; scores[0].len()];
-    for row in scores {
-        sum.iter_mut().zip(row).for_each(|(sum, &s)| *sum += f64::from(s));
-    }
-    sum.iter().map(|s| (s / scores.len() as f64) as f32).collect()
 }
 
 /// Everybody gets the plan of the next user on a random round: nobody keeps their own, unless they are alone.

@@ -15,18 +15,11 @@ use crate::model::sasrec::{Pass, Sequences};
 use crate::tensor::{Backend, Device, integers};
 use crate::training::adam::Adam;
 use crate::training::loss::softmax;
-use crate::training::step::mix;
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
 use indicatif::ProgressBar;
-use rand::seq::index;
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::SeedableRng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-
-/// Stream of the sample of users: the same users whatever the training seed.
-const STREAM: u64 = 0x6669_6e65_7475_6e65;
 
 /// One setting on validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,15 +43,6 @@ pub struct Choice {
     pub chosen: Trial,
     /// All of them.
     pub trials: Vec<Trial>,
-}
-
-/// Numbers of `cases` cases to tune, in order: all, or a sample of `users`.
-pub fn sample(cases: usize, users: usize) -> Vec<u32> {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(mix(&[STREAM, cases as u64]));
-    let mut chosen: Vec<u32> =
-        index::sample(&mut rng, cases, users.min(cases)).into_iter().map(|i| i as u32).collect();
-    chosen.sort_unstable();
-    chosen
 }
 
 /// Tunes a full-precision model for users.
@@ -243,14 +227,5 @@ mod tests {
         assert_eq!(before, to_host(stepped.items().val()));
         let weights = |b: &Backbone<Backend>| to_host(b.layers()[0].weight.val());
         assert_ne!(weights(&stepped), weights(&model.backbone));
-    }
-
-    #[test]
-    fn a_sample_is_distinct_and_repeats() {
-        let found = sample(100, 30);
-        assert_eq!(found.len(), 30);
-        assert!(found.windows(2).all(|w| w[0] < w[1]) && found[29] < 100);
-        assert_eq!(found, sample(100, 30));
-        assert_eq!(sample(5, 30), [0, 1, 2, 3, 4]);
     }
 }

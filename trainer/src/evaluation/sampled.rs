@@ -1,7 +1,7 @@
 //! Ranks among 99 sampled items, for comparison with older papers only: sampled metrics need not order models as full
 //! ranking does (Krichene and Rendle 2020, doi 10.1145/3394486.3403226).
 
-use crate::training::step::mix;
+use crate::random::mix;
 use rand::seq::index;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;

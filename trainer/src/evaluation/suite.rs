@@ -1,8 +1,8 @@
 //! Every row of a run's tables: finished stages at every budget, controls of CHORD, per-user fine-tuning.
 
-use super::controls::{Control, mean_scores};
+use super::controls::Control;
 use super::cost::Cost;
-use super::fine_tuning::{self, Choice, FineTuning};
+use super::fine_tuning::{Choice, FineTuning};
 use super::row::{Kind, Row};
 use super::sampled::{NEGATIVES, negatives};
 use super::saved::{Evaluation, LayerSize, Maps, Measured, Outcomes, Summary};
@@ -10,9 +10,10 @@ use super::trainer_engine::TrainerEngine;
 use super::{EvaluationError, temperature};
 use crate::allocator::Allocation;
 use crate::data::{Case, Dataset, HeldOut, Split};
-use crate::hypernetwork::Channels;
+use crate::hypernetwork::{Channels, mean_scores};
 use crate::model::chord::{Chord, Precision};
 use crate::provenance::Provenance;
+use crate::random::sample;
 use crate::run::Run;
 use crate::tensor::{Backend, Device};
 use crate::training::error::TrainingError;
@@ -43,7 +44,7 @@ pub fn evaluate(
     let draw = |c: &Case| negatives(c.user, data.sequences.user(c.user), items);
     let negatives = cases.iter().map(draw).collect();
     let validation: Vec<Case> = held_out.cases(Split::Validation).collect();
-    let chosen = fine_tuning::sample(validation.len(), temperature::users(data.items.len()));
+    let chosen = sample(validation.len(), temperature::users(data.items.len()));
     let calibration = chosen.into_iter().map(|n| validation[n as usize]).collect();
     let (rows, outcomes) = (Vec::new(), Vec::new());
     let mut suite = Suite { run, data, cases, negatives, calibration, rows, outcomes };
@@ -222,7 +223,7 @@ impl Suite<'_> {
     ) -> Result<Option<Choice>, EvaluationError> {
         let config = &self.run.config;
         let tuning = FineTuning { model, config, device };
-        let numbers = fine_tuning::sample(self.cases.len(), config.fine_tuning.users);
+        let numbers = sample(self.cases.len(), config.fine_tuning.users);
         let cases: Vec<Case> = numbers.iter().map(|&n| self.cases[n as usize]).collect();
         let validation: Vec<Case> =
             cases.iter().filter_map(|c| data.case(c.user, Split::Validation)).collect();

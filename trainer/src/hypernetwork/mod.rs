@@ -21,6 +21,7 @@ pub use filter::FilterImportance;
 pub use layer::LayerImportance;
 pub use shared::SharedScores;
 pub use shrinkage::Shrinkage;
+pub(crate) use shrinkage::mean_scores;
 
 use crate::model::backbone::Backbone;
 use crate::tensor::{Backend, Device, Tensor};

@@ -37,6 +37,15 @@ impl Shrinkage<Backend> {
     }
 }
 
+/// The users' mean log-score of each channel.
+pub(crate) fn mean_scores(scores: &[Vec<f32>]) -> Vec<f32> {
+    let mut sum = vec![0.0f64; scores[0].len()];
+    for row in scores {
+        sum.iter_mut().zip(row).for_each(|(sum, &s)| *sum += f64::from(s));
+    }
+    sum.iter().map(|s| (s / scores.len() as f64) as f32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,11 +6,12 @@
 //! `mean_i F_ii * r_c^2`; constant factors do not change an allocation.
 
 use super::batches::{self, Window};
-use super::step::{StepContext, mix};
+use super::step::StepContext;
 use crate::allocator::AllocationError;
 use crate::config::TrainConfig;
-use crate::evaluation::controls::mean_scores;
+use crate::hypernetwork::mean_scores;
 use crate::model::chord::{Chord, Precision};
+use crate::random::mix;
 use crate::tensor::{Backend, to_host};
 use indicatif::ProgressBar;
 

@@ -4,11 +4,10 @@ use super::error::TrainingError;
 use super::stage::Stage;
 use crate::data::{Case, Split};
 use crate::evaluation::Report;
-use crate::evaluation::controls::mean_scores;
-use crate::evaluation::fine_tuning::sample;
 use crate::evaluation::trainer_engine::TrainerEngine;
-use crate::hypernetwork::Shrinkage;
+use crate::hypernetwork::{Shrinkage, mean_scores};
 use crate::model::chord::Chord;
+use crate::random::sample;
 use crate::tensor::{Backend, to_host};
 use tracing::info;
 

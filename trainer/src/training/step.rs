@@ -16,6 +16,7 @@ use crate::model::dropout::Dropout;
 use crate::model::mixed_precision::PaletteSteps;
 use crate::model::profile::Histories;
 use crate::model::sasrec::{Pass, Sequences};
+use crate::random::mix;
 use crate::tensor::{Backend, Device, Tensor, floats, integers, to_host};
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
@@ -62,16 +63,6 @@ pub struct StepLoss {
     /// Time in which the batch was put together on the host, of the slowest shard. A device that has nothing else to
     /// do waits for it.
     pub assembly: Duration,
-}
-
-/// Mixes parts of a seed (SplitMix64, Steele et al. 2014), so that streams do not repeat each other.
-pub fn mix(parts: &[u64]) -> u64 {
-    parts.iter().fold(0x9e37_79b9_7f4a_7c15, |state, part| {
-        let mut z = (state ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    })
 }
 
 impl StepContext<'_> {
