@@ -2,17 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
 use chord_plan::Bundle;
 use chord_plan::Manifest;
 use chord_plan::manifest::{Activation, ProfileShape, SasRecShape};
 
-use crate::bench_mcu::{plugin, target_dir};
+use crate::bench_mcu::{emulate, plugin, target_dir};
 use crate::boards::{BOARDS, Board};
 use crate::firmware::Firmware;
-use crate::qemu;
 use crate::test::workspace;
 
 #[path = "../../plan-format/tests/random_model/mod.rs"]
@@ -98,15 +96,10 @@ fn count(board: &'static Board, request: &Path, plugin: &Path) -> Result<[[u64; 
     let firmware = Firmware { board, bin: "count", request: Some(request), packed: true, target_dir: None };
     let elf = firmware.build()?;
     let out = elf.with_extension("counts");
-    let output = Command::new(board.qemu)
-        .args(board.machine)
-        .args(qemu::ARGUMENTS)
-        .arg(&elf)
-        .args(["-plugin", &format!("{},out={},core={}", plugin.display(), out.display(), board.core)])
-        .output()
-        .with_context(|| board.qemu.to_owned())?;
-    if !output.status.success() {
-        bail!("{} on {}: {}", elf.display(), board.name, output.status);
+    let plugin = format!("{},out={},core={}", plugin.display(), out.display(), board.core);
+    let (code, _) = emulate(&elf, board, &["-plugin", &plugin])?;
+    if code != 0 {
+        bail!("{} on {}: exit code {code}", elf.display(), board.name);
     }
     let text = fs::read_to_string(&out).with_context(|| out.display().to_string())?;
     let count = |line: &str| {

@@ -101,11 +101,9 @@ pub(crate) fn count(elf: &Path, board: &Board, target_dir: &Path, plugin: &Path)
     names.lines().zip(counts.lines()).map(region).collect()
 }
 
-/// Target directory of the builds here, apart from the one that cargo holds locked for us.
+/// Target directory of the builds here.
 pub(crate) fn target_dir() -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    target.join("bench-mcu")
+    crate::test::target_dir("bench-mcu")
 }
 
 /// Builds program `name` of `benches/mcu/firmware` for an Arm board; returns its ELF.

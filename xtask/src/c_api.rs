@@ -113,10 +113,9 @@ fn make(
     Ok(elf)
 }
 
-/// Cargo's target directory for the library, apart from the one that it holds locked for us.
+/// Cargo's target directory for the library.
 pub fn target_dir() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    target.join("c-api")
+    crate::test::target_dir("c-api")
 }
 
 fn checked(command: &mut Command) -> Result<()> {

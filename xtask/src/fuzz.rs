@@ -1,6 +1,6 @@
 //! The fuzz targets of `fuzz/`, with libFuzzer's coverage counters and stable Rust.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
@@ -31,9 +31,7 @@ const FLAGS: [&str; 7] = [
 ///
 /// Errors: a build that fails; a crash, whose input libFuzzer names.
 pub fn run(seconds: u32) -> Result<()> {
-    let target_dir = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace().join("target"), PathBuf::from)
-        .join("fuzz");
+    let target_dir = crate::test::target_dir("fuzz");
     let host = host()?;
     build(&target_dir, &host)?;
     for (target, seeds) in TARGETS {

@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use object::{Object, ObjectSymbol, SymbolKind};
 
+use crate::bench_mcu::{emulate, plugin};
 use crate::boards::Board;
-use crate::qemu;
 use crate::test::{run_command, workspace};
 
 /// Cores and their boards.
@@ -75,12 +75,8 @@ struct Count {
 /// Errors: a build or a run that fails.
 pub fn run() -> Result<()> {
     let benches = workspace().join("benches");
-    let target_dir = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace().join("target"), PathBuf::from)
-        .join("no-fpu");
-    build(&benches.join("insn-count"), &target_dir, &[])?;
-    let library = format!("{}insn_count{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let plugin = target_dir.join("release").join(library);
+    let target_dir = crate::test::target_dir("no-fpu");
+    let plugin = plugin(&target_dir)?;
     let mut text = String::from(HEAD);
     for (core, board) in CORES {
         let board = Board::named(board)?;
@@ -108,7 +104,10 @@ fn build(folder: &Path, target_dir: &Path, arguments: &[&str]) -> Result<()> {
     command
         .args(["build", "--quiet", "--release", "--locked", "--target-dir"])
         .arg(target_dir)
-        .args(arguments);
+        .args(arguments)
+        // Flags of the host would come in place of the core's.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
     run_command(command.current_dir(folder))
 }
 
@@ -120,21 +119,13 @@ fn program(board: &Board, target_dir: &Path) -> Result<PathBuf> {
 
 /// Runs the program under the plugin; its regions in order, named.
 fn count(elf: &Path, target_dir: &Path, plugin: &Path, board: &Board) -> Result<Vec<(String, Count)>> {
-    let &Board { qemu, machine, .. } = board;
     let (out, within) = (target_dir.join("counts.txt"), target_dir.join("float.txt"));
     fs::write(&within, float_routines(elf)?)?;
     let plugin = format!("{},out={},within={}", plugin.display(), out.display(), within.display());
-    let output = Command::new(qemu)
-        .args(machine)
-        .args(qemu::ARGUMENTS)
-        .arg(elf)
-        .args(["-plugin", &plugin])
-        .output()
-        .with_context(|| qemu.to_owned())?;
-    let names = String::from_utf8(output.stdout)?;
+    let (code, names) = emulate(elf, board, &["-plugin", &plugin])?;
     let (_, names) = messages(&names);
-    if !output.status.success() {
-        bail!("{}: {}: {names:?}", elf.display(), output.status);
+    if code != 0 {
+        bail!("{}: exit code {code}: {names:?}", elf.display());
     }
     let counts = fs::read_to_string(&out)?;
     if names.len() != counts.lines().count() {
@@ -159,13 +150,10 @@ fn messages(output: &str) -> (Vec<&str>, Vec<&str>) {
 pub fn results(target_dir: &Path) -> Result<Vec<(&'static str, String)>> {
     let of_core = |&(core, board): &(&'static str, &str)| {
         let board = Board::named(board)?;
-        let mut command = Command::new(board.qemu);
-        command.args(board.machine).args(qemu::ARGUMENTS).arg(program(board, target_dir)?);
-        let output = command.output().with_context(|| board.qemu.to_owned())?;
-        if !output.status.success() {
-            bail!("{core}: {}", output.status);
+        let (code, text) = emulate(&program(board, target_dir)?, board, &[])?;
+        if code != 0 {
+            bail!("{core}: exit code {code}");
         }
-        let text = String::from_utf8(output.stdout)?;
         Ok((core, messages(&text).0.iter().map(|line| format!("{line}\n")).collect()))
     };
     CORES.iter().map(of_core).collect()

@@ -56,6 +56,11 @@ pub fn workspace() -> PathBuf {
     package.parent().unwrap_or(Path::new(".")).to_owned()
 }
 
+/// Cargo's target directory for the builds called `name`, apart from the one that it holds locked for this program.
+pub fn target_dir(name: &str) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from).join(name)
+}
+
 /// The libraries of the targets that the tests build for.
 fn install_targets() -> Result<()> {
     let output = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
