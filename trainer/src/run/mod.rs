@@ -1,17 +1,18 @@
 //! A run folder: config, log, metrics, checkpoints and what was made of them.
 
+mod error;
+mod lock;
+
+pub use error::RunError;
+
 use crate::atomic_file;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config};
 use crate::data::{DataError, Dataset, LoadOptions, load_cached};
 use crate::evaluation::saved;
 use crate::model::chord::Precision;
 use crate::provenance::Provenance;
-use crate::training::pipeline::FOUNDATION;
 use crate::training::stage::finished;
-use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// The file that holds a run's configuration.
 const CONFIG: &str = "config.toml";
@@ -21,49 +22,6 @@ const PROVENANCE: &str = "provenance.json";
 
 /// The file with the digest of the interactions that a run trains on.
 const DATA: &str = "data.sha256";
-
-/// The empty file whose lock says that a process trains there.
-const LOCK: &str = "lock";
-
-/// Why a run folder cannot be used.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// Training would overwrite something.
-    #[error("{0}: a run is there already; go on with --resume, or name another folder")]
-    Exists(PathBuf),
-    /// Checkpoints of a run whose configuration is gone.
-    #[error("{0}: checkpoints of a run without its config.toml; name another folder")]
-    Remains(PathBuf),
-    /// There is nothing to go on with.
-    #[error("{0}: no run is there (config.toml is missing)")]
-    Missing(PathBuf),
-    /// The file at `data.source` is another one now.
-    #[error("{0}: the run was trained on other interactions than its data.source has now")]
-    Data(PathBuf),
-    /// Resuming under another configuration.
-    #[error("{0}: the run was started with another configuration; a resumed run keeps its own")]
-    Changed(PathBuf),
-    /// Two processes would write the same checkpoints.
-    #[error("{0}: another process trains in this run")]
-    Busy(PathBuf),
-    /// A file cannot be written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The stored configuration is damaged.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The saved evaluation cannot be removed.
-    #[error(transparent)]
-    Saved(#[from] saved::SavedError),
-    /// The interactions cannot be read.
-    #[error(transparent)]
-    Interactions(#[from] DataError),
-}
 
 /// A run folder and its configuration.
 #[derive(Clone, Debug)]
@@ -103,32 +61,6 @@ impl Run {
             return Err(RunError::Missing(folder.to_owned()));
         }
         Ok(Self { folder: folder.to_owned(), config: config::load(Some(&path), &[])? })
-    }
-
-    /// Keeps other processes from training in this run until the file is dropped or this process ends, however it does.
-    /// Where the file system knows no locks, nothing is kept.
-    ///
-    /// # Errors
-    /// If another process trains there; if the folder cannot be written.
-    pub fn hold(&self) -> Result<File, RunError> {
-        let path = self.folder.join(LOCK);
-        let opened = File::create(&path).map(|file| (file.try_lock(), file));
-        match opened {
-            Ok((Err(TryLockError::WouldBlock), _)) => Err(RunError::Busy(self.folder.clone())),
-            Ok((Err(TryLockError::Error(source)), _)) if source.kind() != ErrorKind::Unsupported => {
-                Err(RunError::Io { path, source })
-            }
-            Ok((locked, file)) => {
-                if locked.is_ok() {
-                    let foundation = self.folder.join(FOUNDATION);
-                    for folder in [&self.folder, &foundation] {
-                        atomic_file::sweep(&folder.join("checkpoints"));
-                    }
-                }
-                Ok(file)
-            }
-            Err(source) => Err(RunError::Io { path, source }),
-        }
     }
 
     /// The interactions that its configuration names, which must be those that it was trained on.
@@ -193,8 +125,8 @@ impl Run {
     }
 
     /// Opens a run to go on with it under `config`, which must be its own but for what evaluations are asked for
-    /// (`fine_tuning`; `train.masks`; `budget.evaluate`, unless a finished personal stage chose its strength by it): these the run takes
-    /// over, and the saved evaluation that lacks them goes.
+    /// (`fine_tuning`; `train.masks`; `budget.evaluate`, unless a finished personal stage chose its strength by it): these
+    /// the run takes over, and the saved evaluation that lacks them goes.
     ///
     /// # Errors
     /// As [`Run::open`]; if the configurations differ in more; if the folder cannot be written.
@@ -267,15 +199,5 @@ mod tests {
         assert!(asked.config == config("budget.evaluate=[2.0]") && !saved());
         // Nothing is saved that could go.
         assert!(resume("fine_tuning.users=7").is_ok());
-    }
-
-    #[test]
-    fn one_process_at_a_time_holds_a_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = Run::create(folder.path(), config::load(None, &[]).unwrap()).unwrap();
-        let held = run.hold().unwrap();
-        assert!(matches!(run.hold(), Err(RunError::Busy(_))));
-        drop(held);
-        assert!(run.hold().is_ok());
     }
 }
