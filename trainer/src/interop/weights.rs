@@ -4,9 +4,10 @@ use super::{Format, InteropError};
 use crate::config::{Config, load_over};
 use crate::model::backbone::Backbone;
 use crate::model::chord::Chord;
+use crate::model::parameters::{MapByName, map_by_name};
 use crate::tensor::{Backend, Device, Tensor, floats};
 use crate::training::checkpoint::{CheckpointError, values};
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Param;
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -128,8 +129,8 @@ impl Weights {
         let Backbone::SasRec(backbone) = model.backbone else {
             unreachable!("the configuration was checked against the weights")
         };
-        let mut fill = Fill { weights: &mut self, names: Vec::new(), error: None };
-        let backbone = Backbone::SasRec(backbone.map(&mut fill));
+        let mut fill = Fill { weights: &mut self, error: None };
+        let backbone = Backbone::SasRec(map_by_name(backbone, &mut fill));
         if let Some(error) = fill.error {
             return Err(error.into());
         }
@@ -171,19 +172,22 @@ impl Format {
 /// Replaces the backbone's parameters, taking them out of the weights.
 struct Fill<'a> {
     weights: &'a mut Weights,
-    names: Vec<String>,
     error: Option<CheckpointError>,
 }
 
 impl Fill<'_> {
     /// The stored tensor in place of `old`; what only quantisation needs stays.
-    fn take<const D: usize>(&mut self, old: Tensor<D>) -> Result<Tensor<D>, CheckpointError> {
-        let Some(name) = self.weights.format.name(&self.names.join(".")) else { return Ok(old) };
-        let path = || self.weights.path.clone();
+    fn take<const D: usize>(
+        &mut self,
+        path: &[String],
+        old: Tensor<D>,
+    ) -> Result<Tensor<D>, CheckpointError> {
+        let Some(name) = self.weights.format.name(&path.join(".")) else { return Ok(old) };
+        let file = || self.weights.path.clone();
         match self.weights.tensors.remove(&name) {
-            None => Err(CheckpointError::Missing { path: path(), name }),
+            None => Err(CheckpointError::Missing { path: file(), name }),
             Some((shape, _)) if shape != old.dims() => Err(CheckpointError::Shape {
-                path: path(),
+                path: file(),
                 name,
                 found: format!("{shape:?}"),
                 expected: format!("{:?}", old.dims()),
@@ -195,18 +199,10 @@ impl Fill<'_> {
     }
 }
 
-impl ModuleMapper<Backend> for Fill<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.names.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.names.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+impl MapByName for Fill<'_> {
+    fn map<const D: usize>(&mut self, path: &[String], param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, old, mapper) = param.consume();
-        let tensor = self.take(old.clone()).unwrap_or_else(|error| {
+        let tensor = self.take(path, old.clone()).unwrap_or_else(|error| {
             self.error.get_or_insert(error);
             old
         });

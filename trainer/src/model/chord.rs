@@ -5,6 +5,7 @@ use super::backbone::Backbone;
 use super::dropout::Dropout;
 use super::initialisation::seeded;
 use super::mixed_precision::{PaletteSteps, uniform};
+use super::parameters::{MapByName, map_by_name};
 use super::profile::Profile;
 use super::quantised_linear::LayerWeights;
 use crate::allocator::{Allocation, AllocationError, Allocator, gates};
@@ -12,7 +13,7 @@ use crate::config::{Config, Learns, TrainConfig};
 use crate::hypernetwork::{Channels, Granularities, Hypernetworks, SharedScores};
 use crate::model::profile::Histories;
 use crate::tensor::{Backend, Device, Tensor, to_host};
-use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
+use burn::module::{AutodiffModule, Module, Param};
 use burn::prelude::Backend as BurnBackend;
 use burn::tensor::backend::DeviceOps;
 use chord_plan::manifest::{CaserShape, SasRecShape};
@@ -100,7 +101,7 @@ impl Chord<Backend> {
         let moved = seeded(config.train.seed, &cpu, || {
             Self::from_inner(Self::draw(config, items, &cpu).valid().to_device(DeviceOps::inner(device)))
         });
-        moved.map(&mut RequireGrad { learns: |_: &[String]| true, path: Vec::new() })
+        learning_where(moved, |_| true)
     }
 
     fn draw(config: &Config, items: u32, cpu: &Device) -> Self {
@@ -123,9 +124,6 @@ impl Chord<Backend> {
     /// personal stages the profile encoder and the hypernetworks, with as much of the backbone as the configuration
     /// says.
     pub fn learning(self, stage: Precision, train: &TrainConfig) -> Self {
-        fn when<M: Module<Backend>>(module: M, learns: bool) -> M {
-            module.map(&mut RequireGrad { learns: |_: &[String]| learns, path: Vec::new() })
-        }
         let personal = stage.is_personal();
         let learns = if personal { train.personal.learns } else { Learns::Everything };
         let learns = |path: &[String]| {
@@ -138,12 +136,13 @@ impl Chord<Backend> {
             }
         };
         Self {
-            backbone: self.backbone.map(&mut RequireGrad { learns, path: Vec::new() }),
-            shared: when(self.shared, matches!(stage, Precision::Static | Precision::StaticMask)),
-            profile: when(self.profile, personal),
-            hypernetworks: self.hypernetworks.map(&mut RequireGrad {
-                learns: |path: &[String]| personal && path.iter().all(|part| part != "shrinkage"),
-                path: Vec::new(),
+            backbone: learning_where(self.backbone, learns),
+            shared: learning_where(self.shared, |_| {
+                matches!(stage, Precision::Static | Precision::StaticMask)
+            }),
+            profile: learning_where(self.profile, |_| personal),
+            hypernetworks: learning_where(self.hypernetworks, |path| {
+                personal && path.iter().all(|part| part != "shrinkage")
             }),
         }
     }
@@ -204,24 +203,17 @@ impl Chord<Backend> {
     }
 }
 
-/// Sets which parameters take part in backpropagation, by their path.
-struct RequireGrad<F> {
-    learns: F,
-    path: Vec<String>,
+/// `module` with gradients for the parameters at these paths alone.
+fn learning_where<M: Module<Backend>>(module: M, learns: impl Fn(&[String]) -> bool) -> M {
+    map_by_name(module, &mut RequireGrad(learns))
 }
 
-impl<F: Fn(&[String]) -> bool> ModuleMapper<Backend> for RequireGrad<F> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
+struct RequireGrad<F>(F);
 
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+impl<F: Fn(&[String]) -> bool> MapByName for RequireGrad<F> {
+    fn map<const D: usize>(&mut self, path: &[String], param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let learns = (self.learns)(&self.path);
+        let learns = (self.0)(path);
         Param::from_mapped_value(id, tensor.detach().set_require_grad(learns), mapper)
     }
 }

@@ -7,6 +7,7 @@ pub mod chord;
 pub mod dropout;
 pub mod initialisation;
 pub mod mixed_precision;
+pub(crate) mod parameters;
 pub mod profile;
 pub mod quantised_linear;
 pub mod sasrec;

@@ -8,7 +8,7 @@ use crate::evaluation::row::Kind;
 /// One line for each way to choose widths, as SVG; full precision runs along the whole axis.
 pub(super) fn plot(rows: &[Summarised], figure: Figure) -> Result<String, PlotError> {
     let mut lines: Vec<Line> = Vec::new();
-    let wide = |row: &&Summarised| row.row.bits == 32.0;
+    let wide = |row: &&Summarised| matches!(row.row.kind, Kind::FullPrecision | Kind::FineTuned);
     let bits = rows.iter().filter(|row| !wide(row)).map(|row| row.row.bits);
     let (least, most) = bits.fold((2.0f64, 8.0f64), |(least, most), b| (least.min(b), most.max(b)));
     for row in rows {

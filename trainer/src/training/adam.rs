@@ -5,8 +5,9 @@
 //! Moments and means are kept by parameter name, so that a checkpoint holds them beside the weights in one file.
 
 use crate::config::TrainConfig;
+use crate::model::parameters::{MapByName, map_by_name};
 use crate::tensor::{Backend, Device, Tensor, floats, values};
-use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{AutodiffModule, Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
 use pulp::Arch;
@@ -87,12 +88,12 @@ impl Adam {
         let gradients = sums.gradients;
         // The plain mean of the first steps, until they are as many as an exponential one remembers.
         let kept_mean = self.averaging.min(1.0 - 1.0 / t as f32);
-        module.map(&mut Update { adam: self, gradients, scale, rule, kept_mean, path: Vec::new() })
+        map_by_name(module, &mut Update { adam: self, gradients, scale, rule, kept_mean })
     }
 
     /// `module` with the running means in place of the weights that have one.
     pub fn averaged<M: Module<Backend>>(&self, module: M) -> M {
-        module.map(&mut Averaged { means: &self.means, path: Vec::new() })
+        map_by_name(module, &mut Averaged(&self.means))
     }
 }
 
@@ -237,25 +238,16 @@ struct Update<'a> {
     scale: Scale,
     rule: Rule,
     kept_mean: f32,
-    path: Vec<String>,
 }
 
-impl ModuleMapper<Backend> for Update<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+impl MapByName for Update<'_> {
+    fn map<const D: usize>(&mut self, path: &[String], param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
         let Some(gradient) = self.gradients.remove(&id) else {
             return Param::from_mapped_value(id, tensor, mapper);
         };
         let rule = if D > 1 { self.rule } else { Rule { kept: 1.0, ..self.rule } };
-        let name = self.path.join(".");
+        let name = path.join(".");
         let (shape, weights) = (tensor.dims(), tensor.inner().reshape([-1]));
         let device = weights.device();
         let Moments { first, second } = self
@@ -285,22 +277,11 @@ impl ModuleMapper<Backend> for Update<'_> {
     }
 }
 
-struct Averaged<'a> {
-    means: &'a BTreeMap<String, Tensor<1>>,
-    path: Vec<String>,
-}
+struct Averaged<'a>(&'a BTreeMap<String, Tensor<1>>);
 
-impl ModuleMapper<Backend> for Averaged<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(mean) = self.means.get(&self.path.join(".")) else { return param };
+impl MapByName for Averaged<'_> {
+    fn map<const D: usize>(&mut self, path: &[String], param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(mean) = self.0.get(&path.join(".")) else { return param };
         let (id, tensor, mapper) = param.consume();
         let mean = Tensor::from_inner(mean.clone().reshape(tensor.dims()));
         Param::from_mapped_value(id, mean.set_require_grad(tensor.is_require_grad()), mapper)

@@ -3,8 +3,9 @@
 //! A file appears under its name only when it is whole: it is written beside it and renamed.
 
 use super::adam::{self, Adam, Moments};
+use crate::model::parameters::{MapByName, map_by_name};
 use crate::tensor::{Backend, Device, Tensor, to_host};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::TensorData;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -187,8 +188,8 @@ pub fn load<M: Module<Backend>>(
     let format_error = |source| CheckpointError::Format { path: path.to_owned(), source };
     let (_, header) = safetensors::SafeTensors::read_metadata(&file).map_err(format_error)?;
     let stored = safetensors::SafeTensors::deserialize(&file).map_err(format_error)?;
-    let mut fill = Fill { path, stored: &stored, names: Vec::new(), error: None };
-    let module = module.map(&mut fill);
+    let mut fill = Fill { path, stored: &stored, error: None };
+    let module = map_by_name(module, &mut fill);
     if let Some(error) = fill.error {
         return Err(error);
     }
@@ -273,7 +274,6 @@ impl ModuleVisitor<Backend> for Collect {
 struct Fill<'a> {
     path: &'a Path,
     stored: &'a safetensors::SafeTensors<'a>,
-    names: Vec<String>,
     error: Option<CheckpointError>,
 }
 
@@ -293,18 +293,10 @@ impl Fill<'_> {
     }
 }
 
-impl ModuleMapper<Backend> for Fill<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.names.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.names.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+impl MapByName for Fill<'_> {
+    fn map<const D: usize>(&mut self, path: &[String], param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let tensor = match self.read(&self.names.join("."), &tensor) {
+        let tensor = match self.read(&path.join("."), &tensor) {
             Ok(stored) => stored.set_require_grad(tensor.is_require_grad()),
             Err(error) => {
                 self.error.get_or_insert(error);

@@ -1,32 +1,24 @@
 //! What a stage learnt on one model, put onto another of the same origin.
 
 use super::checkpoint::{Tensors, decoded, parameters};
+use crate::model::parameters::{MapByName, map_by_name};
 use crate::tensor::{Backend, Tensor, floats};
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 
 /// `module` with the way from `before` to `after` added to each of its parameters, as in task arithmetic (Ilharco et
 /// al., ICLR 2023). The three have the same shapes; what is the same in `before` and `after` stays.
 pub(super) fn moved<M: Module<Backend>>(module: M, before: &M, after: &M) -> M {
-    module.map(&mut Move { before: parameters(before), after: parameters(after), names: Vec::new() })
+    map_by_name(module, &mut Move { before: parameters(before), after: parameters(after) })
 }
 
 struct Move {
     before: Tensors,
     after: Tensors,
-    names: Vec<String>,
 }
 
-impl ModuleMapper<Backend> for Move {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.names.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.names.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.names.join(".");
+impl MapByName for Move {
+    fn map<const D: usize>(&mut self, path: &[String], param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = path.join(".");
         let ((_, before), (_, after)) = (&self.before[&name], &self.after[&name]);
         if before == after {
             return param;
