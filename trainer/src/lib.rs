@@ -25,6 +25,7 @@ pub mod hypernetwork;
 pub mod inspect;
 pub mod interop;
 pub mod logging;
+mod markdown;
 pub mod model;
 pub mod provenance;
 pub mod random;

@@ -5,6 +5,7 @@ use crate::evaluation::cost::Cost;
 use crate::evaluation::trainer_engine::TrainerEngine;
 use crate::evaluation::{Report, row as evaluation, runtime_engine};
 use crate::hypernetwork::Channels;
+use crate::markdown;
 use crate::model::chord::Precision;
 use crate::run::Run;
 use crate::tensor::Device;
@@ -13,7 +14,6 @@ use crate::training::stage::finished;
 use anyhow::ensure;
 use chord_runtime::Arithmetic;
 use serde::Serialize;
-use std::fmt::Write;
 
 /// What computes the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -102,26 +102,14 @@ pub(super) fn rows(
 
 /// The rows as text, Markdown style.
 pub(super) fn text(rows: &[Row]) -> String {
-    let mut out = String::from(
-        "| model                | bits |   HR@5 |  HR@10 | NDCG@5 | NDCG@10 |     CE | model bytes | update bytes |\n\
-         |----------------------|-----:|-------:|-------:|-------:|--------:|-------:|------------:|-------------:|\n",
-    );
-    for row in rows {
+    let head = "model,bits,HR@5,HR@10,NDCG@5,NDCG@10,CE,model bytes,update bytes";
+    let head: Vec<String> = head.split(',').map(str::to_owned).collect();
+    let line = |row: &Row| {
         let r = &row.report;
-        writeln!(
-            out,
-            "| {:<20} | {:>4.1} | {:.4} | {:.4} | {:.4} |  {:.4} | {:.4} | {:>11} | {:>12} |",
-            row.model,
-            row.bits,
-            r.hr5,
-            r.hr10,
-            r.ndcg5,
-            r.ndcg10,
-            r.cross_entropy,
-            row.model_bytes,
-            row.update_bytes
-        )
-        .expect("writing to a string");
-    }
-    out
+        let metrics =
+            [r.hr5, r.hr10, r.ndcg5, r.ndcg10, r.cross_entropy].map(|figure| format!("{figure:.4}"));
+        let bytes = [row.model_bytes, row.update_bytes].map(|bytes| bytes.to_string());
+        [vec![row.model.clone(), format!("{:.1}", row.bits)], metrics.to_vec(), bytes.to_vec()].concat()
+    };
+    markdown::table(&head, &rows.iter().map(line).collect::<Vec<_>>())
 }

@@ -9,6 +9,7 @@ use super::{EvaluationError, Outcome, ndcg};
 use crate::allocator::{Allocation, Allocator};
 use crate::data::Case;
 use crate::hypernetwork::mean_scores;
+use crate::markdown;
 use crate::model::mixed_precision::Half;
 use crate::random::mix;
 use rand::seq::SliceRandom;
@@ -168,14 +169,12 @@ fn shuffled(plan: &Allocation, allocator: &Allocator, rng: &mut Xoshiro256PlusPl
 
 /// The comparisons as text, Markdown style.
 pub fn text(comparisons: &[Comparison]) -> String {
+    let head = ["own minus", "HR@10", "NDCG@10", "CE", "log-rank"].map(str::to_owned);
     let row = |c: &Comparison| {
-        format!("| {:<25} | {} | {} | {} | {} |\n", c.control, c.hr10, c.ndcg10, c.cross_entropy, c.log_rank)
+        let figures = [c.hr10, c.ndcg10, c.cross_entropy, c.log_rank].map(|interval| interval.to_string());
+        [vec![c.control.to_string()], figures.to_vec()].concat()
     };
-    format!(
-        "| own minus                 | HR@10                      | NDCG@10                    | CE                         | log-rank                   |\n\
-         |---------------------------|----------------------------|----------------------------|----------------------------|----------------------------|\n{}",
-        comparisons.iter().map(row).collect::<String>()
-    )
+    markdown::table(&head, &comparisons.iter().map(row).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -121,7 +121,9 @@ impl Merged {
                     seed: other.config.train.seed,
                 });
             }
-            if let Some(what) = difference(&evaluation, &theirs) {
+            let digests = run.data_digest().zip(other.data_digest());
+            let others = digests.is_some_and(|(a, b)| a != b).then(|| "data".to_owned());
+            if let Some(what) = others.or_else(|| difference(&evaluation, &theirs)) {
                 return Err(MergeError::Evaluation { first: first.clone(), second: folder.clone(), what });
             }
             sources.push(source(&other, &theirs));
@@ -333,6 +335,11 @@ pub(super) mod tests {
         evaluation.summary.rows.swap(0, 1);
         evaluation.save(&fewer).unwrap();
         assert!(said(&[&first, &fewer]).contains("rows (`fp32`)"), "{}", said(&[&first, &fewer]));
+        let elsewhere = fake(&at("g"), &["train.seed=6"], 0);
+        for (run, digest) in [(&first, "aa"), (&elsewhere, "bb")] {
+            std::fs::write(run.join("data.sha256"), digest).unwrap();
+        }
+        assert!(said(&[&first, &elsewhere]).contains("other data"), "{}", said(&[&first, &elsewhere]));
         let bare = Run::create(&at("e"), config::load(None, &[]).unwrap()).unwrap().folder;
         assert!(said(&[&bare]).contains("evaluation.json"));
         assert!(matches!(Merged::open(&[]), Err(MergeError::NoRuns)));

@@ -4,6 +4,7 @@ use super::comparison::{COMPARED, Difference, Summarised};
 use super::figure::Figure;
 use super::merge::Merged;
 use crate::evaluation::bootstrap::Interval;
+use crate::markdown;
 use std::fmt::Write;
 
 /// A table of text; the first column is aligned to the left, the others to the right.
@@ -90,25 +91,7 @@ fn spread(i: &Interval) -> String {
 impl Table {
     /// With padded columns.
     pub(super) fn markdown(&self) -> String {
-        let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| &row[column]).chain([&self.head[column]]);
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
-        let line = |cells: &[String]| {
-            let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-                0 => format!(" {cell:<width$} |"),
-                _ => format!(" {cell:>width$} |"),
-            });
-            format!("|{}\n", padded.collect::<String>())
-        };
-        let rule = widths.iter().enumerate().map(|(column, width)| match column {
-            0 => format!("{}|", "-".repeat(width + 2)),
-            _ => format!("{}:|", "-".repeat(width + 1)),
-        });
-        let rows: String = self.rows.iter().map(|row| line(row)).collect();
-        let (head, rule) = (line(&self.head), rule.collect::<String>());
-        format!("## {}\n\n{}\n\n{head}|{rule}\n{rows}", self.title, self.note)
+        format!("## {}\n\n{}\n\n{}", self.title, self.note, markdown::table(&self.head, &self.rows))
     }
 
     /// As a `table` element with its heading.

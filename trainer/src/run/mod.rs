@@ -69,11 +69,15 @@ impl Run {
     /// If they cannot be fetched or read, or are others.
     pub fn data(&self) -> Result<Dataset, RunError> {
         let data = load_data(&self.config)?;
-        let stored = std::fs::read_to_string(self.folder.join(DATA));
-        match stored.is_ok_and(|digest| digest != data.digest()) {
+        match self.data_digest().is_some_and(|digest| digest != data.digest()) {
             true => Err(RunError::Data(self.folder.clone())),
             false => Ok(data),
         }
+    }
+
+    /// [`Dataset::digest`] of the interactions that it was trained on; nothing for runs that did not record it.
+    pub fn data_digest(&self) -> Option<String> {
+        std::fs::read_to_string(self.folder.join(DATA)).ok()
     }
 
     /// Ties the run to the interactions that it trains on.
@@ -82,10 +86,10 @@ impl Run {
     /// If it was tied to others; if the folder cannot be written.
     pub fn tie_to(&self, data: &Dataset) -> Result<(), RunError> {
         let (path, digest) = (self.folder.join(DATA), data.digest());
-        match std::fs::read_to_string(&path) {
-            Ok(stored) if stored == digest => Ok(()),
-            Ok(_) => Err(RunError::Data(self.folder.clone())),
-            Err(_) => {
+        match self.data_digest() {
+            Some(stored) if stored == digest => Ok(()),
+            Some(_) => Err(RunError::Data(self.folder.clone())),
+            None => {
                 atomic_file::write(&path, digest.as_bytes()).map_err(|source| RunError::Io { path, source })
             }
         }

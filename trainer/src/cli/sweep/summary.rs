@@ -2,10 +2,10 @@
 
 use super::grid::Point;
 use crate::evaluation::Report;
+use crate::markdown;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// One finished run.
 #[derive(Clone, Debug, Serialize)]
@@ -53,19 +53,7 @@ pub(super) fn markdown(rows: &[Row]) -> String {
         settings.chain(figures.map(|figure| format!("{figure:.4}"))).collect::<Vec<_>>()
     };
     let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    let width =
-        |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0).max(heads[column].len());
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    let mut out = String::new();
-    let mut line = |cells: &[String]| {
-        let cells: Vec<_> =
-            cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}")).collect();
-        writeln!(out, "| {} |", cells.join(" | ")).expect("writing to a string");
-    };
-    line(&heads);
-    line(&widths.iter().map(|&width| "-".repeat(width - 1) + ":").collect::<Vec<_>>());
-    rows.iter().for_each(|row| line(row));
-    out
+    markdown::table(&heads, &rows)
 }
 
 /// With every metric, for other programs.
