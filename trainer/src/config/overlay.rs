@@ -119,7 +119,7 @@ fn overlay(
         true => format!("{origin}:{}", text[..offset].matches('\n').count() + 1),
         false => origin.to_owned(),
     };
-    refuse_unknown(spanned.get_ref(), known, "", &place)?;
+    refuse_unknown(spanned.get_ref(), known, "", &keys(known, ""), &place)?;
     merge(merged, toml::from_str(text).map_err(syntax)?);
     Ok(())
 }
@@ -128,6 +128,7 @@ fn refuse_unknown(
     given: &DeTable,
     known: &Table,
     prefix: &str,
+    all: &[String],
     place: &dyn Fn(usize) -> String,
 ) -> Result<(), ConfigError> {
     for (key, value) in given {
@@ -135,19 +136,40 @@ fn refuse_unknown(
         let path = format!("{prefix}{name}");
         match (known.get(name), value.get_ref()) {
             (None, _) => {
-                let nearest = known
-                    .keys()
-                    .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-                let hint = nearest.map(|n| format!(", did you mean `{prefix}{n}`?")).unwrap_or_default();
+                let siblings = known.keys().map(|n| format!("{prefix}{n}")).collect();
+                let hint = match (nearest(siblings, name), nearest(all.to_vec(), name)) {
+                    (Some((here, sibling)), Some((there, _))) if here >= NEAR || here >= there => sibling,
+                    (_, Some((_, other))) => other,
+                    _ => unreachable!("there are keys"),
+                };
+                let hint = format!(", did you mean `{hint}`?");
                 return Err(ConfigError::UnknownKey { origin: place(key.span().start), key: path, hint });
             }
             (Some(Value::Table(known)), DeValue::Table(given)) => {
-                refuse_unknown(given, known, &format!("{path}."), place)?;
+                refuse_unknown(given, known, &format!("{path}."), all, place)?;
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Similarity from which a key of the same section is what was meant, whatever others are called.
+const NEAR: f64 = 0.8;
+
+/// The key whose last part is most like `name`, with its similarity in 0..=1; of several the first.
+fn nearest(keys: Vec<String>, name: &str) -> Option<(f64, String)> {
+    let likeness = |key: String| (strsim::jaro_winkler(key.rsplit('.').next().unwrap_or(&key), name), key);
+    keys.into_iter().map(likeness).reduce(|best, next| if next.0 > best.0 { next } else { best })
+}
+
+/// Dotted paths of all keys that hold a value.
+fn keys(table: &Table, prefix: &str) -> Vec<String> {
+    let of = |(key, value): (&String, &Value)| match value {
+        Value::Table(table) => keys(table, &format!("{prefix}{key}.")),
+        _ => vec![format!("{prefix}{key}")],
+    };
+    table.iter().flat_map(of).collect()
 }
 
 fn merge(base: &mut Table, over: Table) {
@@ -196,6 +218,10 @@ mod tests {
             set(&["model.dims=3"]).unwrap_err(),
             "--set model.dims=3: unknown key `model.dims`, did you mean `model.dim`?"
         );
+        assert!(
+            set(&["epochs=3"]).unwrap_err().ends_with(".epochs`?"),
+            "where it may have been meant to stand"
+        );
         assert!(set(&["model.dim=wide"]).unwrap_err().starts_with("`model.dim`: invalid type: string"));
         assert_eq!(set(&["model.dim"]).unwrap_err(), "--set model.dim: expected key=value");
         assert!(
@@ -206,6 +232,21 @@ mod tests {
         assert!(distil(&["train.distillation.temperature=0"]).contains("must be above 0"));
         assert!(distil(&["train.distillation.weight=0.5", "train.loss.kind=bce"]).contains("bce"));
         assert!(distil(&["train.distillation.heat=2"]).contains("unknown key `train.distillation.heat`"));
+        for (sets, said) in [
+            (&["budget.evaluate=[]"][..], "`budget.evaluate` is []"),
+            (
+                &["quantisation.palette=[0,2]", "budget.highest=2", "budget.evaluate=[2]"],
+                "`budget.default` is 3",
+            ),
+            (&["model.backbone=caser", "model.window=101"], "must lie in 1..=100 for Caser"),
+            (&["profile.pooled=5000"], "`profile.pooled` is 5000"),
+            (&["train.uniform.widths=[4, 4]"], "`train.uniform.widths` is [4, 4]"),
+            (&["train.batch=2", "train.shards=2"], "`train.shards` is 2"),
+            (&["hypernetwork.shared_spread=inf"], "`hypernetwork.shared_spread` is inf"),
+        ] {
+            let found = set(sets).unwrap_err();
+            assert!(found.contains(said), "{sets:?}: {found}");
+        }
         assert!(set(&["model.heads=5"]).unwrap_err().starts_with("`model.heads` is 5"));
     }
 }
