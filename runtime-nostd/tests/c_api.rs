@@ -436,6 +436,31 @@ fn a_refused_plan_leaves_the_running_one() {
     assert_eq!(sequence, 6);
 }
 
+/// What lay in memory that a new engine or profile was refused in is none: its arena was taken for the new one.
+#[test]
+fn a_refused_start_in_used_memory_leaves_no_handle() {
+    let (model, other) = (model(), random_model::bundle(&manifest(), &mut Random(8)));
+    let (plan, foreign) = (plan(&model, 1), plan(&other, 1));
+    let without = random_model::bundle(&Manifest { profile: None, ..manifest() }, &mut Random(7));
+    for arithmetic in [0, 1] {
+        let options = ChordOptions { arithmetic, ..ChordOptions::default() };
+        let mut memory = vec![0; requirements(&model, &options).unwrap().memory_bytes];
+        let engine = init(&mut memory, &model, &plan, &options).unwrap();
+        let ranked = rank(engine, &[3, 1], &[0, 1, 2]);
+        // Refused before the memory is touched.
+        assert_eq!(init(&mut memory, &model, &plan[1..], &options), Err(ChordStatus::PlanMalformed));
+        assert_eq!(rank(engine, &[3, 1], &[0, 1, 2]), ranked);
+        assert_eq!(init(&mut memory, &model, &foreign, &options), Err(ChordStatus::PlanModel));
+        assert_eq!(rank(engine, &[3, 1], &[0, 1, 2]), Err(ChordStatus::NotAnEngine));
+
+        let mut memory = vec![0; profile_requirements(&model).unwrap().memory_bytes];
+        let profile = profile_init(&mut memory, &model, arithmetic).unwrap();
+        assert_eq!(append(profile, 1), ChordStatus::Ok);
+        assert_eq!(profile_init(&mut memory, &without, arithmetic), Err(ChordStatus::NoProfile));
+        assert_eq!(append(profile, 1), ChordStatus::NotAProfile);
+    }
+}
+
 #[test]
 fn pointers_are_checked() {
     let model = model();

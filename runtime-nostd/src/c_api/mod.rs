@@ -90,7 +90,8 @@ pub unsafe extern "C" fn chord_requirements(
 /// Makes an engine in `memory`, with a plan; null `options` are the default ones. `engine` gets its address, null on an
 /// error.
 ///
-/// Takes time linear in the length of the bundle, which it checks completely. The plan is copied.
+/// Takes time linear in the length of the bundle, which it checks completely. The plan is copied. An engine or a profile
+/// that lay in `memory` may be none after an error either.
 ///
 /// # Safety
 /// Pointers that are not null are those of as much memory as is said. As long as the engine is used, `bundle` stays
