@@ -521,6 +521,19 @@ fn pointers_are_checked() {
     assert_eq!(call(engine, ids, usize::MAX / 2, ids, 3, to), ChordStatus::Length);
     assert_eq!(call(engine, ids, 3, to.cast(), 3, to), ChordStatus::Overlap);
     assert_eq!(call(engine, ids, 3, ids, 3, inside.cast()), ChordStatus::Overlap);
+    let taken = inside.cast_const().cast();
+    for (history, candidates) in [(taken, ids), (ids, taken)] {
+        assert_eq!(call(engine, history, 1, candidates, 1, to), ChordStatus::Overlap);
+        let status = unsafe { chord_score(engine, history, 1, candidates, 1, &mut 0.0) };
+        assert_eq!(status, ChordStatus::Overlap);
+        let mut count = 5;
+        let status =
+            unsafe { chord_rank_rows(engine, history.cast(), 1, candidates.cast(), 1, to, 1, &mut count) };
+        assert_eq!((status, count), (ChordStatus::Overlap, 0));
+    }
+    let mut count = 5;
+    let status = unsafe { chord_top(engine, taken, 1, to, 3, &mut count) };
+    assert_eq!((status, count), (ChordStatus::Overlap, 0));
     assert_eq!(call(engine, ids, 0, ids, 3, to), ChordStatus::HistoryEmpty);
     assert_eq!(call(engine, ids, 3, ids, 0, to), ChordStatus::CandidatesEmpty);
     assert_eq!(rank(engine, &[ITEMS], &[1]), Err(ChordStatus::HistoryUnknownItem));
