@@ -48,6 +48,9 @@ fn run() -> Result<(), String> {
         Some(_) => Arithmetic::Fixed,
         None => Arithmetic::Float,
     };
+    if (holding, arithmetic) == (Holding::Packed, Arithmetic::Fixed) {
+        return Err("packed and fixed-point: there are no packed plans in fixed point".to_owned());
+    }
     let options = Options { holding, arithmetic, ..Options::default() };
     let Requirements { arena_bytes, plan_bytes, .. } = Requirements::of(&bundle, &options);
     let profile = ProfileRequirements::of(&bundle).map_or(0, |requirements| requirements.arena_bytes);

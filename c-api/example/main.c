@@ -36,10 +36,11 @@ static void print(size_t place, ChordRanked ranked)
 {
     uint32_t bits;
     memcpy(&bits, &ranked.logit, sizeof bits);
-    int32_t thousandths = (int32_t)(ranked.logit * 1000.0f);
-    uint32_t size = (uint32_t)(thousandths < 0 ? -thousandths : thousandths);
+    /* What does not fit must not be converted: the largest there is stands for it. */
+    const float thousandths = (ranked.logit < 0 ? -ranked.logit : ranked.logit) * 1000.0f;
+    const uint32_t size = thousandths < 4294967296.0f ? (uint32_t)thousandths : UINT32_MAX;
     printf("rank %u item %" PRIu32 " logit %08" PRIx32 " %s%" PRIu32 ".%03" PRIu32 "\n", (unsigned)place,
-           ranked.item, bits, thousandths < 0 ? "-" : "", size / 1000, size % 1000);
+           ranked.item, bits, ranked.logit < 0 ? "-" : "", size / 1000, size % 1000);
 }
 
 static int failed(const char *call, ChordStatus status)

@@ -79,6 +79,7 @@ static ChordStatus profile_append_rows(void)
 static ChordStatus profile_interactions(void) { return chord_profile_interactions(profile, &sequence); }
 static ChordStatus profile_message(void) { return chord_profile_message(profile, message, sizeof message, &count); }
 static ChordStatus profile_clear(void) { return chord_profile_clear(profile); }
+static ChordStatus version(void) { return chord_version() == NULL; }
 static ChordStatus status_name(void) { return chord_status_name(CHORD_STATUS_BUSY) == NULL; }
 
 static const struct {
@@ -100,6 +101,7 @@ static const struct {
     {"chord_profile_interactions", profile_interactions},
     {"chord_profile_message", profile_message},
     {"chord_profile_clear", profile_clear},
+    {"chord_version", version},
     {"chord_status_name", status_name},
 };
 

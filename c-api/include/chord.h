@@ -170,7 +170,8 @@ ChordStatus chord_requirements(const uint8_t *bundle,
 // Makes an engine in `memory`, with a plan; null `options` are the default ones. `engine` gets its address, null on an
 // error.
 //
-// Takes time linear in the length of the bundle, which it checks completely. The plan is copied.
+// Takes time linear in the length of the bundle, which it checks completely. The plan is copied. An engine or a profile
+// that lay in `memory` may be none after an error either.
 //
 // # Safety
 // Pointers that are not null are those of as much memory as is said. As long as the engine is used, `bundle` stays
@@ -269,7 +270,7 @@ ChordStatus chord_profile_requirements(const uint8_t *bundle,
 // Makes the profile encoder of a user without interactions in `memory`. `profile` gets its address, null on an error.
 //
 // `arithmetic` is what its steps compute in, as in `ChordOptions`. Takes time linear in the length of the bundle, which it
-// checks completely.
+// checks completely. A profile or an engine that lay in `memory` may be none after an error either.
 //
 // # Safety
 // Pointers that are not null are those of as much memory as is said. As long as the profile is used, `bundle` stays

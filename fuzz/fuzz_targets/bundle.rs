@@ -6,6 +6,7 @@ use std::hint::black_box;
 use chord_fuzz::seal;
 use chord_plan::Bundle;
 use chord_plan::bundle::Norm;
+use chord_plan::manifest::ProfileLayer;
 use chord_runtime::{Arithmetic, Holding, Options, ProfileRequirements, Requirements, Session};
 use libfuzzer_sys::fuzz_target;
 
@@ -36,8 +37,8 @@ fn read(bundle: &Bundle<'_>) {
     for row in 0..=manifest.items() as usize {
         black_box((bundle.item_codes(row), bundle.item_range(row)));
     }
-    for index in 0..=manifest.layer_count() {
-        let layer = bundle.layer(index);
+    let layers = (0..=manifest.layer_count()).map(|index| bundle.layer(index));
+    for layer in layers.chain(ProfileLayer::ALL.map(|kind| bundle.profile_layer(kind))) {
         for channel in 0..=layer.layer().outputs {
             black_box(layer.codes(channel));
             for bits in [0, 2, 4, 8, 3] {
@@ -48,7 +49,7 @@ fn read(bundle: &Bundle<'_>) {
     for position in 0..=manifest.window() {
         black_box(bundle.position(position).iter().count());
     }
-    for norm in [Norm::Attention(0), Norm::FeedForward(15), Norm::Final] {
+    for norm in [Norm::Attention(0), Norm::FeedForward(15), Norm::Final, Norm::Profile] {
         let (gamma, beta) = bundle.norm(norm);
         black_box((gamma.iter().count(), beta.iter().count()));
     }

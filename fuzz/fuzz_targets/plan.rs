@@ -1,12 +1,13 @@
-//! Any bytes as a plan and as item rows, and the same with a checksum that fits: an error, or what is written back as it
-//! was.
+//! Any bytes as a plan, as item rows and as a user embedding, and the same with a checksum that fits: an error, or what is
+//! written back as it was; a user embedding, whose codes are rounded anew, with all but its numbers.
 #![no_main]
 
 use chord_plan::plan::encode;
-use chord_plan::{Bundle, ItemRows, Plan, rows};
+use chord_plan::{Bundle, ItemRows, Plan, UserEmbedding, embedding, rows};
 use libfuzzer_sys::fuzz_target;
 
 static BUNDLE: &[u8] = include_bytes!("../../plan-format/tests/golden/bundle_v1.chord");
+static WITH_PROFILE: &[u8] = include_bytes!("../../plan-format/tests/golden/bundle_v1_profile.chord");
 
 fuzz_target!(|bytes: &[u8]| {
     check(bytes);
@@ -19,6 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn check(bytes: &[u8]) {
     check_rows(bytes);
+    check_embedding(bytes);
     let Ok(plan) = Plan::parse(bytes) else { return };
     let codes: Vec<u8> = plan.codes().collect();
     for (channel, &code) in codes.iter().enumerate() {
@@ -51,4 +53,25 @@ fn check_rows(bytes: &[u8]) {
     let len = rows::encode(rows.model(), dim, rows.codes(), &ranges, &mut written).expect("the rows fit");
     // No rows may have any dim.
     assert!(ranges.is_empty() || written[..len] == *bytes);
+}
+
+fn check_embedding(bytes: &[u8]) {
+    let Ok(found) = UserEmbedding::parse(bytes) else { return };
+    let numbers: Vec<f32> = found.numbers().collect();
+    let mut written = vec![0; embedding::longest(numbers.len())];
+    assert!(written.len() >= bytes.len());
+    let len = embedding::encode(found.model(), found.interactions(), &numbers, &mut written);
+    // A scale near the largest number has products that are not finite.
+    assert_eq!(len.is_some(), numbers.iter().all(|x| x.is_finite()));
+    let Some(len) = len else { return };
+    let again = UserEmbedding::parse(&written[..len]).expect("an encoded embedding is valid");
+    assert_eq!(
+        (again.model(), again.interactions(), again.numbers().len()),
+        (found.model(), found.interactions(), numbers.len())
+    );
+
+    let bundle = Bundle::parse(WITH_PROFILE).expect("the golden bundle is valid");
+    let is_of_it = found.model() == bundle.model()
+        && bundle.manifest().profile.is_some_and(|profile| usize::from(profile.hidden) == numbers.len());
+    assert_eq!(found.check_against(&bundle).is_ok(), is_of_it);
 }

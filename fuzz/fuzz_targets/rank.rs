@@ -4,8 +4,7 @@
 //! encodes the history.
 #![no_main]
 
-use chord_fuzz::{Input, seal};
-use chord_plan::plan::{PlanHeader, encode, encoded_len};
+use chord_fuzz::Input;
 use chord_plan::{Bundle, Plan, UserEmbedding};
 use chord_runtime::{
     Arithmetic, Embeddings, Engine, Error, Holding, Items, Options, Profile, ProfileRequirements, Ranked,
@@ -13,39 +12,9 @@ use chord_runtime::{
 };
 use libfuzzer_sys::fuzz_target;
 
-static BUNDLES: [&[u8]; 5] = [
-    include_bytes!("../../plan-format/tests/golden/bundle_v1.chord"),
-    include_bytes!("../../plan-format/tests/golden/bundle_v1_caser.chord"),
-    include_bytes!("../../plan-format/tests/golden/bundle_v1_per_width.chord"),
-    include_bytes!("../../plan-format/tests/golden/bundle_v1_without_items.chord"),
-    include_bytes!("../../plan-format/tests/golden/bundle_v1_profile.chord"),
-];
-
-/// The one with a profile encoder.
-const PROFILE: usize = 4;
-
-/// Lets the profile encoder's sum take 4 items instead of 300: histories here are shorter than that. The manifest is a byte
-/// shorter, and zeros follow it.
-fn shorten_sum(bundle: &mut [u8]) {
-    assert_eq!(bundle[64..66], [0xac, 0x02]);
-    bundle[6] -= 1;
-    bundle[64] = 4;
-    bundle.copy_within(66..72, 65);
-    bundle[71] = 0;
-}
-
 fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
-    let choice = usize::from(input.byte()) % BUNDLES.len();
-    let mut bundle = BUNDLES[choice].to_vec();
-    if choice == PROFILE {
-        shorten_sum(&mut bundle);
-    }
-    for _ in 0..input.byte() % 8 {
-        let place = usize::from(input.word()) % bundle.len();
-        bundle[place] = input.byte();
-    }
-    seal(&mut bundle);
+    let bundle = input.bundle();
     let Ok(bundle) = Bundle::parse(&bundle) else { return };
 
     match bundle.manifest().items() {
@@ -131,11 +100,7 @@ fn check(
         Arithmetic::Float => Options { holding: Holding::Packed, ..options },
         Arithmetic::Fixed => Options { rows_at_once: 1, ..options },
     };
-    let channels = bundle.manifest().channels();
-    let header = PlanHeader { model: bundle.model(), sequence: 1, budget: 0, channels: channels as u32 };
-    let mut plan = vec![0; encoded_len(&header).expect("a plan of this size fits in memory")];
-    let codes: Vec<u8> = (0..channels).map(|_| input.byte() % 4).collect();
-    encode(&header, &codes, &mut plan).expect("a plan for this model");
+    let plan = input.plan(&bundle, 1);
     let plan = Plan::parse(&plan).expect("an encoded plan is valid");
 
     let results = [options, otherwise].map(|options| {

@@ -95,7 +95,8 @@ impl Requirements {
     }
 }
 
-/// Lengths of the buffers, in elements. Even the largest model's stay far below 32 bits.
+/// Lengths of the buffers, in elements: below 2^31 each. In bytes all of them together stay below 2^32 for a bundle that fits
+/// into half of a 32-bit address space, as any slice of bytes there does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     /// Items of a history at most.

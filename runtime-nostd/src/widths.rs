@@ -20,7 +20,8 @@ impl<'a> Widths<'a> {
     /// Bits of the layer's output channel `channel`: 0, 2, 4 or 8.
     #[inline]
     pub fn bits(&self, channel: usize) -> u8 {
-        let channel = self.first_channel + channel;
+        // No engine asks for a channel whose number wraps.
+        let channel = self.first_channel.wrapping_add(channel);
         // The engine lets no plan in that is too short or has codes that the palette does not use.
         let four = self.packed.get(channel / 4).copied().unwrap_or(0);
         self.palette.bits(four >> (2 * (channel % 4)) & 3).unwrap_or(0)

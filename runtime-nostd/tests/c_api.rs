@@ -8,6 +8,7 @@ mod random_model;
 use std::ffi::CStr;
 use std::ops::Range;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chord_plan::bundle::ModelId;
 use chord_plan::manifest::{Activation, ProfileShape, SasRecShape};
@@ -436,6 +437,31 @@ fn a_refused_plan_leaves_the_running_one() {
     assert_eq!(sequence, 6);
 }
 
+/// What lay in memory that a new engine or profile was refused in is none: its arena was taken for the new one.
+#[test]
+fn a_refused_start_in_used_memory_leaves_no_handle() {
+    let (model, other) = (model(), random_model::bundle(&manifest(), &mut Random(8)));
+    let (plan, foreign) = (plan(&model, 1), plan(&other, 1));
+    let without = random_model::bundle(&Manifest { profile: None, ..manifest() }, &mut Random(7));
+    for arithmetic in [0, 1] {
+        let options = ChordOptions { arithmetic, ..ChordOptions::default() };
+        let mut memory = vec![0; requirements(&model, &options).unwrap().memory_bytes];
+        let engine = init(&mut memory, &model, &plan, &options).unwrap();
+        let ranked = rank(engine, &[3, 1], &[0, 1, 2]);
+        // Refused before the memory is touched.
+        assert_eq!(init(&mut memory, &model, &plan[1..], &options), Err(ChordStatus::PlanMalformed));
+        assert_eq!(rank(engine, &[3, 1], &[0, 1, 2]), ranked);
+        assert_eq!(init(&mut memory, &model, &foreign, &options), Err(ChordStatus::PlanModel));
+        assert_eq!(rank(engine, &[3, 1], &[0, 1, 2]), Err(ChordStatus::NotAnEngine));
+
+        let mut memory = vec![0; profile_requirements(&model).unwrap().memory_bytes];
+        let profile = profile_init(&mut memory, &model, arithmetic).unwrap();
+        assert_eq!(append(profile, 1), ChordStatus::Ok);
+        assert_eq!(profile_init(&mut memory, &without, arithmetic), Err(ChordStatus::NoProfile));
+        assert_eq!(append(profile, 1), ChordStatus::NotAProfile);
+    }
+}
+
 #[test]
 fn pointers_are_checked() {
     let model = model();
@@ -496,6 +522,19 @@ fn pointers_are_checked() {
     assert_eq!(call(engine, ids, usize::MAX / 2, ids, 3, to), ChordStatus::Length);
     assert_eq!(call(engine, ids, 3, to.cast(), 3, to), ChordStatus::Overlap);
     assert_eq!(call(engine, ids, 3, ids, 3, inside.cast()), ChordStatus::Overlap);
+    let taken = inside.cast_const().cast();
+    for (history, candidates) in [(taken, ids), (ids, taken)] {
+        assert_eq!(call(engine, history, 1, candidates, 1, to), ChordStatus::Overlap);
+        let status = unsafe { chord_score(engine, history, 1, candidates, 1, &mut 0.0) };
+        assert_eq!(status, ChordStatus::Overlap);
+        let mut count = 5;
+        let status =
+            unsafe { chord_rank_rows(engine, history.cast(), 1, candidates.cast(), 1, to, 1, &mut count) };
+        assert_eq!((status, count), (ChordStatus::Overlap, 0));
+    }
+    let mut count = 5;
+    let status = unsafe { chord_top(engine, taken, 1, to, 3, &mut count) };
+    assert_eq!((status, count), (ChordStatus::Overlap, 0));
     assert_eq!(call(engine, ids, 0, ids, 3, to), ChordStatus::HistoryEmpty);
     assert_eq!(call(engine, ids, 3, ids, 0, to), ChordStatus::CandidatesEmpty);
     assert_eq!(rank(engine, &[ITEMS], &[1]), Err(ChordStatus::HistoryUnknownItem));
@@ -515,27 +554,29 @@ fn pointers_are_checked() {
     assert_eq!(call(engine, ids, 3, ids, 3, to), ChordStatus::NotAnEngine);
 }
 
-/// Two threads, one engine: each call ranks right or is told to wait.
+/// Two threads, one engine: each call ranks right or is told to wait, and some are.
 #[test]
 fn an_engine_at_work_refuses() {
     let model = model();
     let mut memory = vec![0; requirements(&model, null()).unwrap().memory_bytes];
     let engine = init(&mut memory, &model, &plan(&model, 1), null()).unwrap();
     let expected = rank(engine, &[3, 1], &[0, 1, 2]).unwrap();
-    let (address, expected) = (engine.expose_provenance(), &expected);
-    let busy = std::thread::scope(|scope| {
-        let work = move || {
-            let engine = std::ptr::with_exposed_provenance_mut(address);
-            (0..if cfg!(miri) { 5 } else { 20_000 })
-                .filter(|_| rank(engine, &[3, 1], &[0, 1, 2]) != Ok(expected.clone()))
-                .all(|_| {
-                    let again = rank(engine, &[3, 1], &[0, 1, 2]);
-                    again == Err(ChordStatus::Busy) || again.as_ref() == Ok(expected)
-                })
-        };
-        [scope.spawn(work), scope.spawn(work)].map(|thread| thread.join().unwrap())
-    });
-    assert_eq!(busy, [true, true]);
+    let (address, was_busy) = (engine.expose_provenance(), AtomicBool::new(false));
+    let least = if cfg!(miri) { 5 } else { 20_000 };
+    let work = || {
+        let engine = std::ptr::with_exposed_provenance_mut(address);
+        for call in 0..1000 * least {
+            match rank(engine, &[3, 1], &[0, 1, 2]) {
+                Err(ChordStatus::Busy) => was_busy.store(true, Ordering::Relaxed),
+                ranked => assert_eq!(ranked.as_ref(), Ok(&expected)),
+            }
+            if call >= least && was_busy.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        panic!("no call came while another was at work");
+    };
+    std::thread::scope(|scope| [(); 2].map(|()| scope.spawn(work)).map(|thread| thread.join().unwrap()));
 }
 
 #[test]
@@ -556,20 +597,45 @@ fn statuses_have_the_names_and_values_of_the_header() {
     assert_eq!(version.to_str(), Ok(env!("CARGO_PKG_VERSION")));
 }
 
+/// Whether a status is one of a bundle, or of a plan.
+fn blames(status: ChordStatus, part: &str) -> bool {
+    let name = unsafe { CStr::from_ptr(chord_status_name(status as i32)) };
+    name.to_str().unwrap().starts_with(&format!("CHORD_STATUS_{part}_"))
+}
+
 proptest! {
+    /// All else is right, so that what is wrong has to be noticed.
     #[test]
     fn any_bytes_are_a_status(
         bundle in proptest::collection::vec(any::<u8>(), 0..300),
-        plan in proptest::collection::vec(any::<u8>(), 0..100),
-        damage in 0usize..2000,
+        other in proptest::collection::vec(any::<u8>(), 0..100),
+        place: usize,
+        change in 1u8..,
     ) {
-        let mut memory = vec![0; 4096];
-        prop_assert!(requirements(&bundle, null()).is_err());
-        prop_assert!(init(&mut memory, &bundle, &plan, null()).is_err());
-        let mut damaged = model();
-        prop_assert!(init(&mut memory, &damaged, &plan, null()).is_err());
-        let damage = damage % damaged.len();
-        damaged[damage] ^= 1;
-        prop_assert!(init(&mut memory, &damaged, &plan, null()).is_err());
+        let model = model();
+        let plan = plan(&model, 1);
+        let needed = requirements(&model, null()).unwrap();
+        let (mut memory, mut room) =
+            (vec![0; needed.memory_bytes], vec![0; profile_requirements(&model).unwrap().memory_bytes]);
+        let damaged = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            let place = place % bytes.len();
+            bytes[place] ^= change;
+            bytes
+        };
+        for bundle in [&bundle, &damaged(&model)] {
+            // Damage that it need not notice: the engine's and the profile's start do.
+            let status = requirements(bundle, null()).err().unwrap_or(ChordStatus::BundleFingerprint);
+            let of_engine = init(&mut memory, bundle, &plan, null()).unwrap_err();
+            let of_profile = profile_init(&mut room, bundle, 0).unwrap_err();
+            for status in [status, of_engine, of_profile] {
+                prop_assert!(blames(status, "BUNDLE"), "{status:?}");
+            }
+        }
+        for plan in [&other, &damaged(&plan)] {
+            let status = init(&mut memory, &model, plan, null()).unwrap_err();
+            prop_assert!(blames(status, "PLAN"), "{status:?}");
+        }
+        prop_assert!(init(&mut memory, &model, &plan, null()).is_ok());
     }
 }

@@ -151,6 +151,48 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What [`Linear::pack`] did not write, or for another layer, may give any outputs and nothing else.
+    #[test]
+    fn any_words_are_a_packed_layer(
+        seed: u64,
+        (inputs, outputs, rows) in sizes(),
+        forged in proptest::collection::vec(prop_oneof![any::<u32>(), 0u32..10, Just(u32::MAX)], 0..200),
+        place: usize,
+    ) {
+        let mut random = Random(seed);
+        let model = bundle(inputs, outputs, &mut random, |random| random.bits() as i8);
+        let bundle = Bundle::parse(&model).unwrap();
+        let layer = bundle.layer(LAYER);
+        let plan: Vec<u8> = (0..bundle.manifest().channels().div_ceil(4)).map(|_| random.bits() as u8).collect();
+        let widths = Widths::new(&plan, bundle.manifest().palette, layer.layer().first_channel);
+        let (codes, scales) = (vec![-127; rows * inputs], vec![1.0; rows]);
+        let tokens = Tokens { codes: &codes, scales: &scales };
+        let scalar = [("scalar", Box::new(Scalar) as Box<dyn Linear>)];
+        for (_, kernel) in kernels().into_iter().chain(scalar) {
+            let mut scratch = vec![0; scratch_words(rows, inputs)];
+            let mut out = vec![0.0; rows * outputs];
+            kernel.packed_layer(tokens, layer.layer(), &forged, &mut scratch, &mut out);
+            let mut packed = vec![0; packed_words(layer.layer(), widths)];
+            kernel.pack(&layer, widths, &mut packed);
+            let place = place % packed.len();
+            for (word, &forged) in packed[place..].iter_mut().zip(&forged) {
+                *word = forged;
+            }
+            kernel.packed_layer(tokens, layer.layer(), &packed, &mut scratch, &mut out);
+        }
+    }
+}
+
+#[test]
+fn channels_past_the_last_number_have_a_width() {
+    let [none, lacking] = [vec![], vec![0xff]];
+    for plan in [none, lacking] {
+        let widths = Widths::new(&plan, chord_plan::Palette::DEFAULT, usize::MAX);
+        assert!([0, 2, 4, 8].contains(&widths.bits(1)) && widths.bits(0) == 0);
+    }
+}
+
 fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }

@@ -42,16 +42,17 @@ pub fn write_header() -> Result<()> {
     fs::write(header_path(), header()?).context("c-api/include/chord.h")
 }
 
-/// Builds the library for a board's core, with fixed point or without; returns it, which the next build overwrites.
+/// Builds the library for a board's core, with cargo's arguments about its features; returns it, which the next build
+/// overwrites.
 ///
 /// Errors: the messages of a build that fails.
-pub fn library(board: &Board, fixed_point: bool, target_dir: &Path) -> Result<PathBuf> {
+fn library(board: &Board, features: &[&str], target_dir: &Path) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .args(["build", "--release", "--locked", "--target", board.target, "--target-dir"])
         .arg(target_dir)
-        .args(fixed_point.then_some("--features=fixed-point"));
+        .args(features);
     command.args(["--config", &format!("target.{}.rustflags={:?}", board.target, board.rustflags)]);
     // Flags of the host would come in place of the target's.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -66,9 +67,15 @@ pub fn example(target_dir: &Path) -> Result<PathBuf> {
     program(BOARD, "rerank", &request(), false, target_dir)
 }
 
+/// As [`example`], with one network alone, a feature of the library.
+pub fn example_for(network: &str, target_dir: &Path) -> Result<PathBuf> {
+    let library = library(BOARD, &["--no-default-features", "--features", network], target_dir)?;
+    make(BOARD, "rerank", &library, &request(), &[], target_dir)
+}
+
 /// As [`example`], asking for fixed point of a library that has it, or has not.
 pub fn fixed_point_example(is_built: bool, target_dir: &Path) -> Result<PathBuf> {
-    let library = library(BOARD, is_built, target_dir)?;
+    let library = library(BOARD, fixed_point_feature(is_built), target_dir)?;
     make(BOARD, "rerank", &library, &request(), &["ARITHMETIC=1"], target_dir)
 }
 
@@ -82,7 +89,12 @@ pub fn program(
     target_dir: &Path,
 ) -> Result<PathBuf> {
     let variables: &[&str] = if fixed_point { &["ARITHMETIC=1"] } else { &[] };
-    make(board, name, &library(board, fixed_point, target_dir)?, request, variables, target_dir)
+    let library = library(board, fixed_point_feature(fixed_point), target_dir)?;
+    make(board, name, &library, request, variables, target_dir)
+}
+
+fn fixed_point_feature(is_on: bool) -> &'static [&'static str] {
+    if is_on { &["--features=fixed-point"] } else { &[] }
 }
 
 fn request() -> PathBuf {

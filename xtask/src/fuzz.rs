@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use crate::test::{run_command, workspace};
 
 /// Targets and where their seeds lie, from the workspace.
-const TARGETS: [(&str, &str); 3] = [
+const TARGETS: [(&str, &str); 4] = [
     ("bundle", "plan-format/tests/golden"),
     ("plan", "plan-format/tests/golden"),
     ("rank", "fuzz/seeds/rank"),
+    ("c_api", "fuzz/seeds/c_api"),
 ];
 
 /// What `cargo fuzz` gives rustc, less the sanitizers, which stable Rust does not have.

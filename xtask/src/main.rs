@@ -48,7 +48,7 @@ enum Command {
         #[arg(long, conflicts_with = "packed")]
         fixed_point: bool,
     },
-    /// Fuzzes the bundle, the plan and the ranking with libFuzzer, one after another. Needs a C++ compiler.
+    /// Fuzzes the bundle, the messages, the ranking and the C interface with libFuzzer, one after another. Needs a C++ compiler.
     Fuzz {
         /// Seconds for each.
         #[arg(long, default_value_t = 60)]

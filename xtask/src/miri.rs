@@ -23,7 +23,7 @@ const FLAGS: &str = "-Ctarget-feature=+avx2,+avxvnni,+avx512vl,+avx512vnni,+sha"
 const CASES: &str = "2";
 
 /// Programs of tests, as cargo calls them, the longest first.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 12] = [
     "--test=c_api",
     "--test=session",
     "--test=exact",
@@ -35,6 +35,7 @@ const PROGRAMS: [&str; 11] = [
     "--test=kernels",
     "--test=memory",
     "--test=tokens",
+    "--test=build_script",
 ];
 
 /// Installs Miri, and the sources of the standard library that it interprets, where they are missing.

@@ -76,6 +76,21 @@ fn the_example_chooses_the_arithmetic() {
     assert!(lines.contains(&sent) && sent != message_to_send(Arithmetic::Float), "{lines:#?}");
 }
 
+/// A library with one network alone ranks with it, and refuses a model of the other.
+#[test]
+fn the_example_has_the_networks_that_it_was_built_with() {
+    let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-api-networks");
+    let run = |network| {
+        let elf = xtask::c_api::example_for(network, &target_dir).unwrap_or_else(|output| panic!("{output}"));
+        let mut output = String::new();
+        let code = xtask::qemu::run(&elf, Duration::from_secs(120), |line| output += &format!("{line}\n"));
+        (code.unwrap(), output)
+    };
+    let snapshot = fs::read_to_string(workspace().join("tests/snapshots/c_example.txt")).unwrap();
+    assert_eq!(run("sasrec"), (0, snapshot));
+    assert_eq!(run("caser"), (1, "chord_init: CHORD_STATUS_NETWORK_LEFT_OUT\n".to_owned()));
+}
+
 #[test]
 fn the_header_is_what_cbindgen_makes_of_the_sources() {
     let committed = fs::read_to_string(xtask::c_api::header_path()).unwrap();

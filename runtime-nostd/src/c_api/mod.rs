@@ -90,7 +90,8 @@ pub unsafe extern "C" fn chord_requirements(
 /// Makes an engine in `memory`, with a plan; null `options` are the default ones. `engine` gets its address, null on an
 /// error.
 ///
-/// Takes time linear in the length of the bundle, which it checks completely. The plan is copied.
+/// Takes time linear in the length of the bundle, which it checks completely. The plan is copied. An engine or a profile
+/// that lay in `memory` may be none after an error either.
 ///
 /// # Safety
 /// Pointers that are not null are those of as much memory as is said. As long as the engine is used, `bundle` stays
@@ -185,9 +186,9 @@ pub unsafe extern "C" fn chord_score(
     status(|| {
         // SAFETY: the caller's contract.
         let mut engine = unsafe { InUse::take(engine)? };
-        let history_region = Region::of(history, history_len);
-        let read = [Ok(engine.memory()), history_region, Region::of(candidates, candidates_len)];
-        apart(Region::of(logits, candidates_len)?, &read)?;
+        let read = [Region::of(history, history_len), Region::of(candidates, candidates_len)];
+        apart(engine.memory(), &read)?;
+        apart(Region::of(logits, candidates_len)?, &[read[0], read[1], Ok(engine.memory())])?;
         // SAFETY: the caller's contract; what is written lies apart from what is read.
         let (history, candidates, logits) = unsafe {
             (
@@ -219,9 +220,9 @@ pub unsafe extern "C" fn chord_rank(
     status(|| {
         // SAFETY: the caller's contract.
         let mut engine = unsafe { InUse::take(engine)? };
-        let history_region = Region::of(history, history_len);
-        let read = [Ok(engine.memory()), history_region, Region::of(candidates, candidates_len)];
-        apart(Region::of(ranked, candidates_len)?, &read)?;
+        let read = [Region::of(history, history_len), Region::of(candidates, candidates_len)];
+        apart(engine.memory(), &read)?;
+        apart(Region::of(ranked, candidates_len)?, &[read[0], read[1], Ok(engine.memory())])?;
         // SAFETY: the caller's contract; what is written lies apart from what is read.
         let (history, candidates, ranked) = unsafe {
             (
@@ -256,6 +257,7 @@ pub unsafe extern "C" fn chord_top(
         apart(counted, &read)?;
         // SAFETY: checked; the caller's contract.
         unsafe { count.write(0) };
+        apart(engine.memory(), &read[1..])?;
         apart(Region::of(best, best_len)?, &[read[0], read[1], Ok(counted)])?;
         // SAFETY: the caller's contract; what is written lies apart from what is read.
         let (history, best) = unsafe { (input(history, history_len)?, output(best, best_len)?) };
@@ -294,6 +296,7 @@ pub unsafe extern "C" fn chord_rank_rows(
         apart(counted, &read[..3])?;
         // SAFETY: checked; the caller's contract.
         unsafe { count.write(0) };
+        apart(engine.memory(), &read[1..3])?;
         apart(Region::of(ranked, ranked_len)?, &read)?;
         // SAFETY: the caller's contract; what is written lies apart from what is read.
         let (history, candidates, ranked) = unsafe {

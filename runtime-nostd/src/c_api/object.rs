@@ -100,10 +100,10 @@ pub(super) unsafe fn place<H: Handle>(
     let region = Region::of(memory, len)?;
     let skipped = memory.align_offset(align_of::<H>());
     let head = skipped.saturating_add(size_of::<H>());
-    let arena_len = len.checked_sub(head).ok_or(ChordStatus::MemoryTooSmall)?;
     let handle = memory.wrapping_add(skipped).cast::<H>();
-    // SAFETY: the rest of the caller's memory, behind the handle.
-    let arena = unsafe { output(memory.wrapping_add(head), arena_len)? };
+    // SAFETY: this function's contract. All of it is cleared: a handle that lay there, whose arena this was, is none, even
+    // if nothing is made here.
+    let arena = unsafe { output(memory, len)? }.get_mut(head..).ok_or(ChordStatus::MemoryTooSmall)?;
     let value = make(arena)?;
     let object = Object { seal: seal(handle), busy: AtomicBool::new(false), memory: region, value };
     // SAFETY: aligned, inside the caller's memory, before the arena.

@@ -50,7 +50,7 @@ pub unsafe extern "C" fn chord_profile_requirements(
 /// Makes the profile encoder of a user without interactions in `memory`. `profile` gets its address, null on an error.
 ///
 /// `arithmetic` is what its steps compute in, as in `ChordOptions`. Takes time linear in the length of the bundle, which it
-/// checks completely.
+/// checks completely. A profile or an engine that lay in `memory` may be none after an error either.
 ///
 /// # Safety
 /// Pointers that are not null are those of as much memory as is said. As long as the profile is used, `bundle` stays

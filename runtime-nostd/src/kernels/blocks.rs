@@ -157,7 +157,7 @@ impl<T: Tiles> Linear for T {
         };
         let Some((&counts, mut rest)) = packed.split_first_chunk::<HEADER>() else { return };
         let [.., zeros] = counts;
-        let zeros = rest.split_off(..2 * zeros as usize).unwrap_or_default();
+        let zeros = rest.split_off(..(zeros as usize).saturating_mul(2)).unwrap_or_default();
         for &[channel, bias] in zeros.as_chunks().0 {
             pass.constant(channel as usize, f32::from_bits(bias));
         }

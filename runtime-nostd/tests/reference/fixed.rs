@@ -11,10 +11,10 @@ use libm::{exp, ldexp};
 use super::layer;
 
 /// A mantissa and an exponent.
-type Scale = (i64, i32);
+pub(super) type Scale = (i64, i32);
 
 /// Section 1.
-fn round(x: i64, bits: i32) -> i64 {
+pub(super) fn round(x: i64, bits: i32) -> i64 {
     match bits {
         0 => x,
         1..=30 => (x + (1 << (bits - 1))).div_euclid(1 << bits),
@@ -22,38 +22,43 @@ fn round(x: i64, bits: i32) -> i64 {
     }
 }
 
-fn high(x: i64, multiplier: i64) -> i64 {
+pub(super) fn high(x: i64, multiplier: i64) -> i64 {
     (x * multiplier).div_euclid(1 << 16)
 }
 
-fn field(x: f32) -> i32 {
+pub(super) fn field(x: f32) -> i32 {
     (x.to_bits() >> 23 & 0xff) as i32
 }
 
-fn mantissa(x: f32) -> i64 {
+pub(super) fn mantissa(x: f32) -> i64 {
     aligned(x.abs(), field(x) - 142)
 }
 
-fn aligned(x: f32, unit: i32) -> i64 {
+pub(super) fn aligned(x: f32, unit: i32) -> i64 {
     if field(x) == 0 { 0 } else { ldexp(x.into(), -unit).round() as i64 }
+}
+
+/// How many bits a number of 0 or more takes.
+pub(super) fn bits(x: i64) -> i32 {
+    64 - x.leading_zeros() as i32
 }
 
 fn scale(value: i64, unit: i32) -> Scale {
     if value == 0 {
         return (0, -8192);
     }
-    let more = 64 - value.leading_zeros() as i32 - 16;
+    let more = bits(value) - 16;
     let mantissa = if more < 0 { value << -more } else { value >> more };
     (mantissa, unit + more)
 }
 
 /// Section 2.
-fn quantise(x: &[i64], unit: i32) -> (Vec<i8>, Scale) {
+pub(super) fn quantise(x: &[i64], unit: i32) -> (Vec<i8>, Scale) {
     let largest = x.iter().map(|x| x.abs()).max().unwrap();
     if largest == 0 {
         return (vec![0; x.len()], scale(0, unit));
     }
-    let bits = 64 - largest.leading_zeros() as i32;
+    let bits = bits(largest);
     let short = |x: i64| if bits < 15 { x << (15 - bits) } else { x >> (bits - 15) };
     let inverse = (127 << 23) / short(largest);
     let codes = x.iter().map(|&x| ((short(x) * inverse + (1 << 22)) >> 23) as i8).collect();
@@ -61,7 +66,7 @@ fn quantise(x: &[i64], unit: i32) -> (Vec<i8>, Scale) {
 }
 
 /// A layer under the plan: u, G and B of section 4 and the widths of its channels.
-struct Layer<'b> {
+pub(super) struct Layer<'b> {
     view: LayerView<'b>,
     widths: Vec<u8>,
     shift: i32,
@@ -70,7 +75,7 @@ struct Layer<'b> {
 }
 
 impl<'b> Layer<'b> {
-    fn new(bundle: &Bundle<'b>, plan: &Plan<'_>, name: LayerName) -> Self {
+    pub(super) fn new(bundle: &Bundle<'b>, plan: &Plan<'_>, name: LayerName) -> Self {
         let (view, widths) = layer(bundle, plan, name);
         Self::of(view, widths)
     }
@@ -80,7 +85,7 @@ impl<'b> Layer<'b> {
         let channels = || widths.iter().enumerate().map(|(c, &bits)| (c, bits));
         let steps = channels().filter(|&(_, bits)| bits > 0);
         Self {
-            shift: 30 - (64 - most.leading_zeros() as i32),
+            shift: 30 - bits(most),
             step: steps.map(|(c, bits)| field(view.range(c, bits)) - i32::from(bits)).max().unwrap_or(-4096),
             bias: channels().map(|(c, bits)| field(view.bias(c, bits))).max().unwrap(),
             view,
@@ -122,7 +127,7 @@ impl<'b> Layer<'b> {
     }
 
     /// Section 4.
-    fn dense(&self, codes: &[i8], (mantissa, exponent): Scale) -> (Vec<i64>, i32) {
+    pub(super) fn dense(&self, codes: &[i8], (mantissa, exponent): Scale) -> (Vec<i64>, i32) {
         let unit = self.unit(exponent);
         let sum = |m: &[i64], levels: &[i64]| high(self.shifted(dot(codes, levels)), m[0]);
         let outputs = 0..self.widths.len();
@@ -130,7 +135,7 @@ impl<'b> Layer<'b> {
     }
 }
 
-fn dot(codes: &[i8], levels: &[i64]) -> i64 {
+pub(super) fn dot(codes: &[i8], levels: &[i64]) -> i64 {
     codes.iter().zip(levels).map(|(&a, l)| i64::from(a) * l).sum()
 }
 
@@ -180,10 +185,16 @@ pub(crate) fn caser_logits(bundle: &Bundle<'_>, plan: &Plan<'_>, history: &[u32]
     z.iter_mut().for_each(|z| *z = (*z).max(0));
     let (codes, scale) = quantise(&z, unit);
     let (h, unit) = Layer::new(bundle, plan, LayerName::Output).dense(&codes, scale);
-    let (codes, (mantissa, exponent)) = quantise(&h, unit);
-    let scale = ldexp(mantissa as f64, exponent) as f32;
+    let (codes, scale) = quantise(&h, unit);
+    scored(bundle, &codes, scale)
+}
+
+/// Section 8: logits of all items.
+pub(super) fn scored(bundle: &Bundle<'_>, codes: &[i8], (mantissa, exponent): Scale) -> Vec<f32> {
+    let scale = ldexp(mantissa as f64, exponent);
+    let scale = if scale < f32::MIN_POSITIVE.into() { 0.0 } else { scale as f32 };
     let logit = |item| {
-        let t = n::dot_levels(&codes, bundle.item_codes(item), 8);
+        let t = n::dot_levels(codes, bundle.item_codes(item), 8);
         n::logit(t, n::step(bundle.item_range(item), 8), scale)
     };
     (0..bundle.manifest().items() as usize).map(logit).collect()
@@ -211,10 +222,10 @@ pub(crate) fn embedding(bundle: &Bundle<'_>, history: &[u32]) -> Vec<f32> {
                 .map(|(x, unit)| [0, 1, 2].map(|gate| round(x[gate * hidden + h], common - unit)));
             let [reset, update] = [0, 1].map(|gate| {
                 let x = i[gate] + r[gate];
-                if x < 0 { tail(-x, common) } else { 65536 - tail(x, common) }
+                if x < 0 { beyond(-x, common) } else { 65536 - beyond(x, common) }
             });
             let x = i[2] + high(r[2], reset);
-            let tangent = 65536 - 2 * tail(x.abs(), common + 1);
+            let tangent = 65536 - 2 * beyond(x.abs(), common + 1);
             let candidate = (if x < 0 { -tangent } else { tangent }) << 13;
             *state = candidate + high(*state - candidate, update);
         }
@@ -226,10 +237,20 @@ pub(crate) fn embedding(bundle: &Bundle<'_>, history: &[u32]) -> Vec<f32> {
     super::profile::from_state(bundle, &sums, newest.len(), &state)
 }
 
-/// Section 10: `1 / (1 + exp(x))` in units of 2^-16, by straight lines.
-fn tail(x: i64, unit: i32) -> i64 {
-    let y = ldexp(x as f64, unit + 15).floor().min(f64::from(12 << 15)) as i64;
-    let number = |i: i64| (65536.0 / (1.0 + exp(i as f64 / 32.0)) + 0.5).floor() as i64;
+/// Section 10: `1 / (1 + exp(x))` in units of 2^-16.
+fn beyond(x: i64, unit: i32) -> i64 {
+    tail(x, unit, 12, |y| 1.0 / (1.0 + exp(y)))
+}
+
+/// Section 7: a function of `x` in units of 2^-16, by straight lines between its numbers at every 1/32.
+pub(super) fn tail(x: i64, unit: i32, last: i64, function: impl Fn(f64) -> f64) -> i64 {
+    let y = in_units_below(x, unit, 15, last);
+    let number = |i: i64| (65536.0 * function(i as f64 / 32.0) + 0.5).floor() as i64;
     let (i, between) = (y >> 10, y & 1023);
-    if i == 12 * 32 { 0 } else { number(i) - (((number(i) - number(i + 1)) * between) >> 10) }
+    number(i) - (((number(i) - number(i + 1)) * between) >> 10)
+}
+
+/// `x` in units of `2^unit` in units of `2^-bits`, cut, at most `last`.
+pub(super) fn in_units_below(x: i64, unit: i32, bits: i32, last: i64) -> i64 {
+    ldexp(x as f64, unit + bits).floor().min((last << bits) as f64) as i64
 }

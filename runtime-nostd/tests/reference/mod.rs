@@ -4,6 +4,7 @@
 
 mod caser;
 pub(crate) mod fixed;
+pub(crate) mod fixed_sasrec;
 pub(crate) mod ideal;
 pub(crate) mod profile;
 

@@ -1,6 +1,6 @@
 //! `libm::expf` of differences below 0, the numbers of a softmax, one after another in the FPU's registers.
 //!
-//! From -87.3 to -2^-14 one way through `expf` serves all: `trunc(x / ln 2 - 0.5)` is the `k` of each of its branches, and
+//! From -87.3 to -2^-13 one way through `expf` serves all: `trunc(x / ln 2 - 0.5)` is the `k` of each of its branches, and
 //! `k` = 0 takes nothing off. All else stops the loop and is libm's.
 
 #![allow(clippy::excessive_precision, reason = "numbers as libm writes them")]
@@ -54,7 +54,7 @@ macro_rules! reduced {
     };
 }
 
-/// `expf(x)` of `$x`, between -87.3 and -2^-14, to `$y`. r4 becomes an exponent, r2 holds 1.0's bits, s1-s8 the constants,
+/// `expf(x)` of `$x`, between -87.3 and -2^-13, to `$y`. r4 becomes an exponent, r2 holds 1.0's bits, s1-s8 the constants,
 /// s9-s15 are free, `$x` and `$y` may be two of them.
 macro_rules! exponential {
     ($x:literal, $y:literal) => {

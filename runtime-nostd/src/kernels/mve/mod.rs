@@ -39,7 +39,7 @@ impl Linear for Mve {
         let inputs = layer.layer().inputs;
         let Some((&mut [eights, .., zeros], rest)) = packed.split_first_chunk_mut::<HEADER>() else { return };
         if are_channels(inputs) {
-            let groups = rest.get_mut(2 * zeros as usize..).unwrap_or_default();
+            let groups = rest.get_mut((zeros as usize).saturating_mul(2)..).unwrap_or_default();
             let groups = groups.chunks_exact_mut(NUMBERS + stored(inputs, 8)).take(eights as usize);
             groups.for_each(|group| lay::channels_of_blocks(group.get_mut(NUMBERS..).unwrap_or_default()));
         }

@@ -26,7 +26,7 @@ struct Frame {
     numbers: *const u32,
     weights: *const u32,
     stride: usize,
-    /// Bytes of all outputs.
+    /// Above the offset of the last output, in bytes.
     bound: usize,
     scale: f32,
     row: *const u32,
@@ -99,7 +99,7 @@ pub(super) fn packed_layer(
                 numbers: numbers.as_ptr(),
                 weights: weights.as_ptr(),
                 stride: 4 * stride,
-                bound: 4 * outputs,
+                bound: (4 * outputs).saturating_sub(3),
                 scale,
                 row: row.as_ptr(),
                 rounds,
@@ -115,7 +115,7 @@ pub(super) fn packed_layer(
                 && weights.len() >= words(groups) + rounds * ROUND_WORDS
             {
                 // SAFETY: all groups' numbers and rounds of words are there, the row has zeros to the end of any width's
-                // last round, and only outputs below `bound` are written; the family is built for cores with MVE.
+                // last round, and only outputs whose offset is below `bound` are written; the family is built for cores with MVE.
                 unsafe { kernel(&frame) };
             }
         };

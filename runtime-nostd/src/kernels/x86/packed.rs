@@ -80,7 +80,7 @@ impl<'a> Panels<'a> {
                 break;
             };
             let step = if width > 0 { self.steps.split_off_first().copied().unwrap_or(0) } else { 0 };
-            (*bits, *numbers) = (width as u8, [step, bias].map(f32::from_bits));
+            (*bits, *numbers) = (width.min(8) as u8, [step, bias].map(f32::from_bits));
         }
         (channels.map(|(bits, _)| bits), Numbers::new(channels))
     }
