@@ -14,7 +14,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=memory");
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
-    println!("cargo::rustc-link-arg-bins=-T{}/memory/{arch}.x", env!("CARGO_MANIFEST_DIR"));
+    println!("cargo::rustc-link-arg-bins=-T{}/memory/{arch}.x", package());
     println!("cargo::rustc-link-arg-bins=--nmagic");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let mut source = example(&out);
@@ -51,7 +51,7 @@ fn main() {
 
 /// The example firmware's request as an item of Rust.
 fn example(out: &Path) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware-example/request");
+    let folder = Path::new(&package()).join("../../firmware-example/request");
     println!("cargo::rerun-if-changed={}", folder.display());
     let items = |name| {
         let text = fs::read_to_string(folder.join(name)).expect("the request is committed");
@@ -75,4 +75,9 @@ fn request(name: &str, history: Vec<u32>, candidates: Vec<u32>) -> String {
          }};\n",
         name.to_uppercase(),
     )
+}
+
+/// This package's folder; not where the build script itself was built, which may have been another clone.
+fn package() -> String {
+    env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")
 }

@@ -14,9 +14,15 @@ use chord_plan::plan::PlanHeader;
 use chord_plan::{Bundle, Granularity, ItemRows, Manifest, Plan, UserEmbedding, embedding};
 use random_model::Random;
 
+/// This package's folder, as cargo names it when it runs this program: a kept build folder may hold one that was built in
+/// another clone.
+fn package() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
 /// The committed file, after a check that `encoded` is what it holds.
 fn golden(name: &str, encoded: &[u8]) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = package().join("tests/golden").join(name);
     if std::env::var_os("CHORD_BLESS").is_some() {
         std::fs::write(&path, encoded).unwrap();
     }

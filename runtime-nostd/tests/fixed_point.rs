@@ -6,7 +6,7 @@ mod random_model;
 mod reference;
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use chord_plan::bundle::{BundleWriter, LayerPart, Norm, NormPart, Section};
 use chord_plan::manifest::{
@@ -249,8 +249,14 @@ fn user_embeddings_are_close_to_those_in_floating_point() {
     }
 }
 
+/// This package's folder, as cargo names it when it runs this program: a kept build folder may hold one that was built in
+/// another clone.
+fn package() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
 fn committed(folder: &str, name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join(name)).unwrap()
+    fs::read(package().join("..").join(folder).join(name)).unwrap()
 }
 
 fn rows(text: &[u8]) -> Vec<u32> {
@@ -304,7 +310,7 @@ fn golden_rankings() {
     for (number, x) in embedding(bundle, &history, Arithmetic::Fixed).unwrap().iter().take(10).enumerate() {
         text += &format!("embedding {number} {:08x}\n", x.to_bits());
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/fixed_point.txt");
+    let path = package().join("tests/snapshots/fixed_point.txt");
     if std::env::var_os("CHORD_BLESS").is_some() {
         fs::write(&path, &text).unwrap();
     }

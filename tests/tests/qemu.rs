@@ -18,6 +18,7 @@ use chord_trainer::model::chord::Precision;
 use chord_trainer::simulation::Simulation;
 use xtask::boards::{BOARDS, Board};
 use xtask::firmware::Firmware;
+use xtask::test::workspace;
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -142,7 +143,7 @@ fn caser_gives_the_same_bits() {
 fn the_committed_request_prints_its_snapshot_on_every_board() {
     let request = committed();
     let dir = xtask::firmware::folder().join("request");
-    let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/firmware_request.txt");
+    let snapshot = workspace().join("tests/snapshots/firmware_request.txt");
     if bless() {
         request.save(&dir).unwrap();
     }

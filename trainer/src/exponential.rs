@@ -21,8 +21,26 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { p * power }
 }
 
-/// The sums over `logits` of `e^(inverse (l - largest))` times 1, `l - largest` and its square, `largest` being no less
-/// than any of them: a softmax's denominator and, divided by it, the first two moments of its logits.
+/// The sum over `logits` of `e^(inverse (l - largest))`, `largest` being no less than any of them: a softmax's denominator.
+pub(crate) fn sum(logits: &[f32], largest: f32, inverse: f32) -> f64 {
+    Arch::new().dispatch(|| sum_on_vectors(logits, largest, inverse))
+}
+
+#[inline(always)]
+fn sum_on_vectors(logits: &[f32], largest: f32, inverse: f32) -> f64 {
+    let mut sums = [0.0; LANES];
+    let (lanes, rest) = logits.as_chunks::<LANES>();
+    for logits in lanes {
+        let weights = logits.map(|logit| exp((logit - largest) * inverse));
+        sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += f64::from(weight));
+    }
+    let weights = rest.iter().map(|logit| exp((logit - largest) * inverse));
+    sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += f64::from(weight));
+    sums.iter().sum()
+}
+
+/// The sums over `logits` of `e^(inverse (l - largest))` times 1, `l - largest` and its square, `largest` as in [`sum`]:
+/// the denominator and, divided by it, the first two moments of its logits.
 pub(crate) fn moments(logits: &[f32], largest: f32, inverse: f32) -> [f64; 3] {
     Arch::new().dispatch(|| on_vectors(logits, largest, inverse))
 }
@@ -72,7 +90,9 @@ mod tests {
                 let below = logits.iter().map(|&l| f64::from(l - largest));
                 below.map(|below| (0.7 * below).exp() * below.powi(power)).sum()
             });
-            for (found, expected) in moments(&logits, largest, 0.7).into_iter().zip(expected) {
+            let found = moments(&logits, largest, 0.7);
+            assert_eq!(found[0], sum(&logits, largest, 0.7));
+            for (found, expected) in found.into_iter().zip(expected) {
                 assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{n}: {found} {expected}");
             }
         }

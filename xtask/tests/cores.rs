@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Runs the runtime's kernel tests on a core; returns what they print.
 fn kernels_on(core: &str) -> String {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let workspace = xtask::test::workspace();
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cores");
     let target = "aarch64-unknown-linux-musl";
     let output = Command::new(env!("CARGO"))

@@ -36,7 +36,7 @@ fn main() {
 fn memory_map() {
     println!("cargo::rerun-if-env-changed=CHORD_BENCH_BOARD");
     let board = env::var("CHORD_BENCH_BOARD").unwrap_or_else(|_| "mps2-an386".into());
-    let map = format!("{}/../../../firmware-example/boards/{board}.x", env!("CARGO_MANIFEST_DIR"));
+    let map = format!("{}/../../../firmware-example/boards/{board}.x", package());
     println!("cargo::rerun-if-changed={map}");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::copy(&map, out.join("memory.x")).unwrap_or_else(|error| panic!("{map}: {error}"));
@@ -55,4 +55,9 @@ fn model(name: &str, manifest: &Manifest) {
     let plan = random_model::three_bit_plan(&bundle, &mut random);
     fs::write(out.join(format!("{name}.plan")), plan).expect("writable");
     fs::write(out.join(format!("{name}.chord")), bytes).expect("writable");
+}
+
+/// This package's folder; not where the build script itself was built, which may have been another clone.
+fn package() -> String {
+    env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")
 }

@@ -61,8 +61,8 @@ pub fn outcome(user: usize, logits: &[f32], target: u32) -> Result<Outcome, Eval
 pub(super) fn cross_entropy(logits: &[f32], target: u32, temperature: f64) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let inverse = 1.0 / temperature;
-    let [total, ..] = exponential::moments(logits, largest, inverse as f32);
-    total.ln() - f64::from(logits[target as usize] - largest) * inverse
+    exponential::sum(logits, largest, inverse as f32).ln()
+        - f64::from(logits[target as usize] - largest) * inverse
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub struct TrainerEngine<'a> {
     precision: Precision,
     budget: f32,
     allocator: Allocator,
-    /// The output layer as the device holds it, [items, dim].
+    /// The output layer as the device holds it, transposed, [dim, items], in that order in memory too.
     items: Tensor<2>,
     weights: Weights,
 }
@@ -55,7 +55,10 @@ impl<'a> TrainerEngine<'a> {
             let quantised = floats(values, shape, &table.device());
             model.backbone = model.backbone.with_items(quantised);
         }
-        let items = model.backbone.items().val();
+        // Laid out anew: every batch of users would do so otherwise.
+        let items = model.backbone.items().val().transpose();
+        let device = items.device();
+        let items = Tensor::from_data(items.into_data(), &device);
         let allocator = allocator(config, precision, &Channels::of(&model.backbone));
         let weights = match model.fixed_weights(precision) {
             Some(weights) => Weights::Fixed(weights),
@@ -187,8 +190,8 @@ impl<'a> TrainerEngine<'a> {
             Precision::Fp32 => last,
             _ => ActivationQuantiser::apply(activations, last),
         };
-        let logits = to_host(last.matmul(self.items.clone().transpose()));
-        Ok(logits.chunks(self.items.dims()[0]).map(<[f32]>::to_vec).collect())
+        let logits = to_host(last.matmul(self.items.clone()));
+        Ok(logits.chunks(self.items.dims()[1]).map(<[f32]>::to_vec).collect())
     }
 
     /// Ranks every case's target; each user's plan comes from the history of its case.
@@ -234,7 +237,7 @@ impl<'a> TrainerEngine<'a> {
         bar: &ProgressBar,
         judge: impl Fn(usize, &Case, &[f32]) -> Result<T, EvaluationError> + Sync,
     ) -> Result<Vec<T>, EvaluationError> {
-        let size = (LOGITS / self.items.dims()[0]).clamp(1, BATCH);
+        let size = (LOGITS / self.items.dims()[1]).clamp(1, BATCH);
         let of_batch = |(number, batch): (usize, &[Case])| {
             let first = number * size;
             let histories: Vec<&[u32]> = batch.iter().map(|c| c.history).collect();
