@@ -21,6 +21,11 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { p * power }
 }
 
+/// The largest of numbers that are no NaN.
+pub(crate) fn largest(logits: &[f32]) -> f32 {
+    logits.iter().fold(f32::NEG_INFINITY, |largest, &logit| if logit > largest { logit } else { largest })
+}
+
 /// The sum over `logits` of `e^(inverse (l - largest))`, `largest` being no less than any of them: a softmax's denominator.
 pub(crate) fn sum(logits: &[f32], largest: f32, inverse: f32) -> f64 {
     Arch::new().dispatch(|| sum_on_vectors(logits, largest, inverse))

@@ -49,7 +49,9 @@ pub enum EvaluationError {
 /// # Errors
 /// If a logit is not finite.
 pub fn outcome(user: usize, logits: &[f32], target: u32) -> Result<Outcome, EvaluationError> {
-    if let Some(item) = logits.iter().position(|l| !l.is_finite()) {
+    // Without a way out of the loop, which vectors would not take.
+    if !logits.iter().fold(true, |all, l| all & l.is_finite()) {
+        let item = logits.iter().position(|l| !l.is_finite()).unwrap_or_default();
         return Err(EvaluationError::NotFinite { user, item, logit: logits[item] });
     }
     let own = logits[target as usize];
@@ -59,7 +61,7 @@ pub fn outcome(user: usize, logits: &[f32], target: u32) -> Result<Outcome, Eval
 
 /// `-ln softmax(logits / temperature)[target]`, in nats.
 pub(super) fn cross_entropy(logits: &[f32], target: u32, temperature: f64) -> f64 {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = exponential::largest(logits);
     let inverse = 1.0 / temperature;
     exponential::sum(logits, largest, inverse as f32).ln()
         - f64::from(logits[target as usize] - largest) * inverse

@@ -46,7 +46,7 @@ fn derivatives(pairs: &[(Vec<f32>, u32)], inverse: f64) -> (f64, f64) {
 
 /// Mean and variance of logits under their own softmax at an inverse temperature.
 fn moments(logits: &[f32], inverse: f64) -> (f64, f64) {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = exponential::largest(logits);
     let [sum, first, second] = exponential::moments(logits, largest, inverse as f32);
     let mean = first / sum;
     (f64::from(largest) + mean, second / sum - mean * mean)

@@ -160,6 +160,16 @@ impl<'a> TrainerEngine<'a> {
         histories: &[&[u32]],
         plans: Option<&[Allocation]>,
     ) -> Result<Vec<Vec<f32>>, EvaluationError> {
+        let logits = self.flat_logits(histories, plans)?;
+        Ok(logits.chunks(self.items.dims()[1]).map(<[f32]>::to_vec).collect())
+    }
+
+    /// [`TrainerEngine::logits`], one history after another.
+    fn flat_logits(
+        &self,
+        histories: &[&[u32]],
+        plans: Option<&[Allocation]>,
+    ) -> Result<Vec<f32>, EvaluationError> {
         let device = self.items.device();
         let window = usize::from(self.config.model.window);
         let recent: Vec<&[u32]> = histories.iter().map(|h| &h[h.len().saturating_sub(window)..]).collect();
@@ -190,8 +200,7 @@ impl<'a> TrainerEngine<'a> {
             Precision::Fp32 => last,
             _ => ActivationQuantiser::apply(activations, last),
         };
-        let logits = to_host(last.matmul(self.items.clone()));
-        Ok(logits.chunks(self.items.dims()[1]).map(<[f32]>::to_vec).collect())
+        Ok(to_host(last.matmul(self.items.clone())))
     }
 
     /// Ranks every case's target; each user's plan comes from the history of its case.
@@ -241,9 +250,10 @@ impl<'a> TrainerEngine<'a> {
         let of_batch = |(number, batch): (usize, &[Case])| {
             let first = number * size;
             let histories: Vec<&[u32]> = batch.iter().map(|c| c.history).collect();
-            let logits = self.logits(&histories, plans.map(|plans| &plans[first..][..batch.len()]))?;
+            let logits = self.flat_logits(&histories, plans.map(|plans| &plans[first..][..batch.len()]))?;
             bar.inc(batch.len() as u64);
-            let judged = batch.iter().zip(&logits).enumerate().map(|(i, (c, l))| judge(first + i, c, l));
+            let rows = logits.chunks(self.items.dims()[1]);
+            let judged = batch.iter().zip(rows).enumerate().map(|(i, (c, l))| judge(first + i, c, l));
             judged.collect::<Result<Vec<T>, _>>()
         };
         let judged: Vec<Vec<T>> =
