@@ -126,6 +126,10 @@ pub(super) fn id<'a>(name: &str, field: &'a str) -> Result<&'a str, Fault> {
     if field.trim().is_empty() {
         return Err(Fault::new(name, "empty"));
     }
+    // As JSON can hold one; lines of items.tsv cannot.
+    if field.contains(['\t', '\n', '\r']) {
+        return Err(Fault::new(name, "holds a tab or a line break"));
+    }
     Ok(field)
 }
 

@@ -461,6 +461,10 @@ mod tests {
                 "x.data, line 1, asin: empty",
             ),
             (
+                r#"{"reviewerID": "A\tB", "asin": "C", "overall": 5, "unixReviewTime": 7}"#.to_owned(),
+                "x.data, line 1, reviewerID: holds a tab or a line break",
+            ),
+            (
                 r#"{"user_id": "A", "parent_asin": "B", "rating": "good", "timestamp": 7}"#.to_owned(),
                 "x.data, line 1, rating: invalid type: string \"good\", expected f64, at byte 53",
             ),
