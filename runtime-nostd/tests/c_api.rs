@@ -63,9 +63,19 @@ fn init(
     plan: &[u8],
     options: *const ChordOptions,
 ) -> Result<*mut ChordEngine, ChordStatus> {
+    init_at(memory, bundle, plan, options)
+}
+
+/// By a pointer, as from C, through which older handles still reach the memory.
+fn init_at(
+    memory: *mut [u8],
+    bundle: &[u8],
+    plan: &[u8],
+    options: *const ChordOptions,
+) -> Result<*mut ChordEngine, ChordStatus> {
     let mut engine = null_mut();
     let (bundle, bundle_len) = (bundle.as_ptr(), bundle.len());
-    let (memory, memory_len) = (memory.as_mut_ptr(), memory.len());
+    let (memory, memory_len) = (memory.cast(), memory.len());
     let status = unsafe {
         chord_init(memory, memory_len, bundle, bundle_len, plan.as_ptr(), plan.len(), options, &mut engine)
     };
@@ -210,9 +220,18 @@ fn profile_requirements(bundle: &[u8]) -> Result<ChordProfileRequirements, Chord
 }
 
 fn profile_init(memory: &mut [u8], bundle: &[u8], arithmetic: u16) -> Result<*mut ChordProfile, ChordStatus> {
+    profile_init_at(memory, bundle, arithmetic)
+}
+
+/// As [`init_at`].
+fn profile_init_at(
+    memory: *mut [u8],
+    bundle: &[u8],
+    arithmetic: u16,
+) -> Result<*mut ChordProfile, ChordStatus> {
     let mut profile = null_mut();
     let (bundle, bundle_len) = (bundle.as_ptr(), bundle.len());
-    let (memory, memory_len) = (memory.as_mut_ptr(), memory.len());
+    let (memory, memory_len) = (memory.cast(), memory.len());
     let status =
         unsafe { chord_profile_init(memory, memory_len, bundle, bundle_len, arithmetic, &mut profile) };
     assert_eq!(profile.is_null(), status != ChordStatus::Ok);
@@ -446,18 +465,20 @@ fn a_refused_start_in_used_memory_leaves_no_handle() {
     for arithmetic in [0, 1] {
         let options = ChordOptions { arithmetic, ..ChordOptions::default() };
         let mut memory = vec![0; requirements(&model, &options).unwrap().memory_bytes];
-        let engine = init(&mut memory, &model, &plan, &options).unwrap();
+        let memory: *mut [u8] = &mut memory[..];
+        let engine = init_at(memory, &model, &plan, &options).unwrap();
         let ranked = rank(engine, &[3, 1], &[0, 1, 2]);
         // Refused before the memory is touched.
-        assert_eq!(init(&mut memory, &model, &plan[1..], &options), Err(ChordStatus::PlanMalformed));
+        assert_eq!(init_at(memory, &model, &plan[1..], &options), Err(ChordStatus::PlanMalformed));
         assert_eq!(rank(engine, &[3, 1], &[0, 1, 2]), ranked);
-        assert_eq!(init(&mut memory, &model, &foreign, &options), Err(ChordStatus::PlanModel));
+        assert_eq!(init_at(memory, &model, &foreign, &options), Err(ChordStatus::PlanModel));
         assert_eq!(rank(engine, &[3, 1], &[0, 1, 2]), Err(ChordStatus::NotAnEngine));
 
         let mut memory = vec![0; profile_requirements(&model).unwrap().memory_bytes];
-        let profile = profile_init(&mut memory, &model, arithmetic).unwrap();
+        let memory: *mut [u8] = &mut memory[..];
+        let profile = profile_init_at(memory, &model, arithmetic).unwrap();
         assert_eq!(append(profile, 1), ChordStatus::Ok);
-        assert_eq!(profile_init(&mut memory, &without, arithmetic), Err(ChordStatus::NoProfile));
+        assert_eq!(profile_init_at(memory, &without, arithmetic), Err(ChordStatus::NoProfile));
         assert_eq!(append(profile, 1), ChordStatus::NotAProfile);
     }
 }
