@@ -1,13 +1,14 @@
 //! The tests of the format and of the runtime in Miri, which finds undefined behaviour: reads and writes outside of memory
 //! or of numbers that were never written, references that must not be to the same place.
 
+use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::test::{run_command, workspace};
+use crate::test::{run_command, target_dir, workspace};
 
 /// Rust's toolchain that has Miri.
 const TOOLCHAIN: &str = "nightly";
@@ -64,6 +65,7 @@ fn set_up() -> Result<()> {
 /// Errors: a test that fails, or what Miri finds.
 pub fn run() -> Result<()> {
     set_up()?;
+    discard_those_of_another_clone()?;
     run_command(&mut tests(&["--tests", "--no-run"]))?;
     let programs = Mutex::new(PROGRAMS.iter());
     let next = || programs.lock().unwrap_or_else(PoisonError::into_inner).next().copied();
@@ -82,6 +84,21 @@ pub fn run() -> Result<()> {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
     })
+}
+
+/// Programs for Miri run in the folder of the clone that they were built in. Those that another one left in a kept build
+/// folder cargo would take for up to date.
+fn discard_those_of_another_clone() -> Result<()> {
+    let (folder, clone) = (target_dir("miri"), workspace().display().to_string());
+    let marker = folder.join("clone");
+    if fs::read_to_string(&marker).is_ok_and(|there| there == clone) {
+        return Ok(());
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    }
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    fs::write(&marker, clone).with_context(|| marker.display().to_string())
 }
 
 /// Cargo with Miri for tests of the two packages, always both: one alone would have other features and be built anew.
